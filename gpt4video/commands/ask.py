@@ -1,0 +1,118 @@
+"""`gpt4video ask VIDEO "question"`: one question about one video; the answer streams to stdout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpt4video.commands.command import (
+    DONE,
+    REFUSED,
+    Command,
+    add_config,
+    add_sampling,
+    open_assistant,
+    print_json,
+    sampling_of,
+    save_video,
+    say,
+    video_json,
+)
+from gpt4video.messages import (
+    Conversation,
+    DrawOptions,
+    Finished,
+    SamplingParams,
+    TextDelta,
+    VideoDone,
+    VideoFailed,
+    VideoProgress,
+    user,
+)
+
+if TYPE_CHECKING:
+    from gpt4video.assistant import Assistant
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
+    parser.add_argument("question", help="what you want to know, in quotes")
+    add_config(parser)
+    add_sampling(parser)
+    parser.add_argument(
+        "--videos", metavar="FOLDER", type=Path, default=Path(), help="where drawn videos go (default: here)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask; 3 when safety refused."""
+    from gpt4video.video import open_video
+
+    assistant = open_assistant(args.config)
+    clip = open_video(args.video, assistant.encoder.sampling)
+    conversation = (user(clip, args.question),)
+    draw = DrawOptions(seed=args.seed)
+    told = asyncio.run(
+        tell(assistant, conversation, sampling_of(args), draw, args.videos, aloud=not args.json)
+    )
+    if args.json:
+        print_json(told)
+    return REFUSED if told["finish_reason"] == "content_filter" else DONE
+
+
+async def tell(
+    assistant: Assistant,
+    conversation: Conversation,
+    params: SamplingParams,
+    draw: DrawOptions,
+    folder: Path,
+    *,
+    aloud: bool,
+) -> dict[str, Any]:
+    """The answer as the object of `POST /v1/ask`; `aloud` also prints its words as they come.
+
+    Drawn videos are saved into `folder` under the next free name.
+    """
+    answer: dict[str, Any] = {"answer": "", "videos": [], "usage": {}, "finish_reason": "stop"}
+    async for event in assistant.respond(conversation, params, draw):
+        match event:
+            case TextDelta():
+                answer["answer"] += event.text
+                if aloud:
+                    print(event.text, end="", flush=True)
+            case VideoProgress():
+                say(f"video {event.index + 1}: step {event.step} of {event.steps}")
+            case VideoDone():
+                path = free_name(folder)
+                save_video(event, path)
+                answer["videos"].append(video_json(event, path))
+                say(f"video {event.index + 1}: {path}")
+            case VideoFailed():
+                answer["videos"].append(video_json(event))
+                say(f"video {event.index + 1}: {event.message}")
+            case Finished():
+                answer["finish_reason"] = event.reason
+                answer["usage"] = {
+                    "prompt_tokens": event.usage.prompt_tokens,
+                    "completion_tokens": event.usage.completion_tokens,
+                    "total_tokens": event.usage.total_tokens,
+                }
+    answer["answer"] = answer["answer"].strip()
+    if aloud:
+        print()
+    return answer
+
+
+def free_name(folder: Path) -> Path:
+    """The first of video-1.mp4, video-2.mp4 … that is not there yet."""
+    number = 1
+    while (path := folder / f"video-{number}.mp4").exists():
+        number += 1
+    return path
+
+
+COMMAND = Command("ask a question about a video", add_arguments, run)

@@ -1,0 +1,219 @@
+"""The language model: a decoder-only transformer whose blocks normalise where the config says.
+
+    ids -> embed -> [embedding norm] -> L x ( x = out(x + branch(attention(inner(x))));
+                                              x = out(x + branch(mlp(inner(x)))) ) -> norm -> head
+
+It is a transformers model like any other: `generate`, `save_pretrained`, `from_pretrained`, PEFT and the Auto
+classes work. Soft tokens of videos enter as `inputs_embeds`; they pass the same embedding norm as words do.
+Suffixes: B batch, L positions, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import DynamicCache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+
+from gpt4video.errors import InputError
+from gpt4video.models.attention import Angles, Attention, RotaryEmbedding, SwiGLU
+from gpt4video.models.backbone_config import BackboneConfig
+from gpt4video.models.norms import Residual, make_norm, placement_of
+
+
+class Block(GradientCheckpointingLayer):
+    """Attention, then the MLP, each one residual step."""
+
+    def __init__(self, config: BackboneConfig, layer: int) -> None:
+        super().__init__()
+        assert config.intermediate_size is not None, "the config fills it in"
+        self.self_attn = Attention(config, layer)
+        self.mlp = SwiGLU(config.hidden_size, config.intermediate_size)
+        self.attention_norms = Residual(config, layer)
+        self.mlp_norms = Residual(config, layer)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        angles: Angles,
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """The stream (B, L, D) after this block."""
+
+        def attend(x: Tensor) -> Tensor:
+            mixed: Tensor = self.self_attn(x, angles, attention_mask, past_key_values, **kwargs)[0]
+            return mixed
+
+        hidden_states = self.attention_norms(hidden_states, attend)
+        out: Tensor = self.mlp_norms(hidden_states, self.mlp)
+        return out
+
+
+class BackbonePreTrainedModel(PreTrainedModel):
+    """What transformers needs to know of the family."""
+
+    config_class = BackboneConfig
+    config: BackboneConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Block"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Fresh weights. transformers sets every norm to weight 1, bias 0, whatever its constructor did."""
+        if isinstance(module, nn.Embedding):
+            init.normal_(module.weight, mean=0.0, std=self.config.embedding_std)
+        else:
+            super()._init_weights(module)
+
+
+class BackboneModel(BackbonePreTrainedModel):
+    """The stack without a head: ids or embeddings to the normalised stream."""
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        normalises_embeddings = placement_of(config, 0).embedding
+        self.embedding_norm = make_norm(config) if normalises_embeddings else nn.Identity()
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = make_norm(config)
+        self.rotary = RotaryEmbedding(config)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """The stream after the final norm, (B, L, D).
+
+        Give `input_ids` (B, L) or `inputs_embeds` (B, L, D). `attention_mask` (B, S) is 1 where a token is
+        real; positions count real tokens only, so that padding on the left changes nothing.
+        Without a mask, `position_ids` (B, L) that start again at 0 keep packed texts apart.
+        `hidden_states`, where asked for, holds what enters each block and what leaves the last, raw.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise InputError("Give either input_ids or inputs_embeds, and not both.")
+        if output_attentions:
+            raise InputError(
+                "Attention weights are not collected; with attn_implementation='eager' a forward hook "
+                "on each block's self_attn sees them."
+            )
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+        if use_cache is None:  # a training step has no next one that would read the cache
+            use_cache = self.config.use_cache and not self.training
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        if position_ids is None:
+            seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids = _positions(inputs_embeds, attention_mask, seen)
+        mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        x_BLD = self.embedding_norm(inputs_embeds)
+        angles = self.rotary(position_ids, dtype=x_BLD.dtype)
+        streams = []
+        for block in self.layers:
+            streams.append(x_BLD)
+            x_BLD = block(
+                x_BLD, angles=angles, attention_mask=mask, past_key_values=past_key_values, **kwargs
+            )
+        streams.append(x_BLD)
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.norm(x_BLD),
+            past_key_values=past_key_values,
+            hidden_states=tuple(streams) if output_hidden_states else None,
+        )
+
+
+class BackboneForCausalLM(BackbonePreTrainedModel, GenerationMixin):
+    """The stack and the head that scores the next token."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        self.model = BackboneModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Scores of the next token, (B, L, V), and the mean loss where `labels` (B, L) are given.
+
+        Label -100 is not scored; labels are shifted here, position i is scored on label i + 1.
+        `logits_to_keep` keeps only the last so many positions (0: all), or the positions of an index tensor.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            output_hidden_states=output_hidden_states,
+            **{k: v for k, v in kwargs.items() if k != "num_items_in_batch"},
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits_BLV = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(
+                logits=logits_BLV,
+                labels=labels,
+                vocab_size=self.config.vocab_size,
+                num_items_in_batch=kwargs.get("num_items_in_batch"),
+            )
+        result = CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits_BLV,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+        )
+        return result if return_dict is not False else result.to_tuple()
+
+
+def _positions(embeds: Tensor, attention_mask: Tensor | None, seen: int) -> Tensor:
+    """(B or 1, L) positions of the new tokens, real tokens counted from 0."""
+    length = embeds.shape[1]
+    if attention_mask is not None and attention_mask.dim() == 2:
+        return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
+    return torch.arange(seen, seen + length, device=embeds.device)[None]

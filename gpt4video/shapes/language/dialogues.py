@@ -1,0 +1,147 @@
+"""Conversations about videos, for training and evaluation, as plain data.
+
+    sample_dialogue(rng, part)                  any kind
+    sample_dialogue(rng, part, {"qa": 1.0})     one kind
+
+A reply that draws names the prompt in its words and then holds the instruction:
+
+    Here is a red circle moving left. <draw> a red circle moving left </draw>
+
+`Turn.draws` is the target. In dialogues with `keeps_tags=False` earlier replies come back as words alone,
+as they do from clients that keep only text; `Dialogue.history()` renders both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gpt4video.shapes.language import harm, limits
+from gpt4video.shapes.language.changes import change
+from gpt4video.shapes.language.describe import pick
+from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
+from gpt4video.shapes.language.harm import refuses
+from gpt4video.shapes.language.questions import sample_question
+from gpt4video.shapes.language.requests import rephrase
+from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
+from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
+from gpt4video.shapes.world import Mix, Part, Scene, sample_scene
+
+__all__ = ["WRITERS", "Act", "Dialogue", "Turn", "drawing", "refuses", "sample_dialogue"]
+
+Rng = np.random.Generator
+
+
+def _smalltalks(t: Talk) -> None:
+    for _ in range(int(t.rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
+        chat(t)
+
+
+def _impossible(t: Talk) -> None:
+    """Wishes outside the world; questions without a video."""
+    toss = t.rng.random()
+    if toss < 0.16:
+        qa = sample_question(sample_scene(t.rng, t.part), t.rng, t.part)
+        assert qa is not None, "every scene has a background to ask for"
+        t.says(qa.question)
+        t.replies(limits.NO_VIDEO, "decline")
+    elif toss < 0.26:
+        while True:  # only what points at something that is not there
+            text, _ = change(wish(t), t.rng, t.part, posted=t.chance(0.5))
+            if "same" in text.lower() or "it" in text.lower().split() or "this" in text.lower():
+                break
+        t.says(text)
+        t.replies(limits.NO_VIDEO, "decline")
+    elif toss < 0.32:
+        ask_some(t, t.posts(), 1)
+        _decline(t)
+    elif toss < 0.4:
+        draw_one(t)
+        _decline(t)
+    else:
+        _decline(t)
+    if t.chance(0.25):
+        draw_one(t)
+
+
+def _decline(t: Talk) -> None:
+    said, reply = limits.impossible(t.rng, t.part)
+    t.says(t.casual(said))
+    t.replies(reply, "decline")
+
+
+def _unsafe(t: Talk) -> None:
+    """Harmful wishes, at the start, after a video or after a drawing; sometimes a good one follows."""
+    toss = t.rng.random()
+    videos: tuple[int, ...] = ()
+    if toss < 0.15:
+        videos = t.posts()
+        if t.chance(0.6):
+            ask_some(t, videos, 1)
+            videos = ()
+    elif toss < 0.3:
+        draw_one(t)
+    said, reply = harm.unsafe(t.rng, t.part)
+    t.says(t.casual(said), videos)
+    t.replies(reply, "refuse")
+    if reply == harm.REFUSAL and t.chance(0.25):
+        draw_one(t)
+
+
+def _contrast(t: Talk) -> None:
+    """Harmless wishes in words that sound otherwise."""
+    request = wish(t)
+    while " background with " in (words := rephrase(request, t.rng, t.part)) or words.startswith(
+        ("on ", "over ")
+    ):
+        pass
+    t.says(t.casual(pick(t.rng, harm.CONTRAST, t.part).format(p=words)))
+    t.draws(request)
+
+
+def _mixed(t: Talk) -> None:
+    """Several things in one conversation."""
+    parts: tuple[Callable[[Talk], object], ...] = (
+        chat,
+        one_video,
+        draw_one,
+        edit_drawn,
+        edit_posted,
+        _decline,
+        _unsafe,
+    )
+    for index in t.rng.choice(7, size=int(t.rng.integers(2, 4)), p=[0.25, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05]):
+        parts[int(index)](t)
+
+
+WRITERS: dict[str, tuple[float, Callable[[Talk], object]]] = {
+    "qa": (0.36, one_video),
+    "two_videos": (0.08, two_videos),
+    "draw": (0.14, draw_some),
+    "edit_drawn": (0.11, edit_drawn),
+    "edit_posted": (0.11, edit_posted),
+    "smalltalk": (0.04, _smalltalks),
+    "impossible": (0.06, _impossible),
+    "unsafe": (0.04, _unsafe),
+    "contrast": (0.015, _contrast),
+    "mixed": (0.045, _mixed),
+}
+"""Every kind of conversation, how often it comes up, and what writes it."""
+
+
+def sample_dialogue(
+    rng: Rng,
+    part: Part = "training",
+    kinds: dict[str, float] | None = None,
+    source: Callable[[Rng, Part, Mix], Scene] = sample_scene,
+) -> Dialogue:
+    """A conversation; `kinds` gives shares of other kinds than the usual ones, `source` the posted scenes."""
+    shares = kinds or {name: share for name, (share, _) in WRITERS.items()}
+    cut = np.cumsum(list(shares.values()))
+    kind = list(shares)[int(np.searchsorted(cut, rng.random() * cut[-1]))]
+    talking = Talk(rng, part, source)
+    if kind not in ("smalltalk", "mixed") and talking.chance(0.05):
+        chat(talking, ("hello", "how"))
+    WRITERS[kind][1](talking)
+    return Dialogue(tuple(talking.scenes), tuple(talking.turns), kind, keeps_tags=talking.chance(0.5))

@@ -1,0 +1,223 @@
+"""Questions that are answered yes or no, about every kind of fact.
+
+Each tosses first what the answer shall be, so that neither can be guessed; where the answer is no, the truth
+follows, and what is asked for is near to it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpt4video.shapes.language import asking
+from gpt4video.shapes.language.answers import SIDE_WORDS, any_thing, choice, pair_of, side_of, there_are
+from gpt4video.shapes.language.describe import (
+    BACKGROUND_WORDS,
+    COLOR_WORDS,
+    COUNT_WORDS,
+    SHAPE_WORDS,
+    SIZE_WORDS,
+    article,
+    event_phrase,
+    noun,
+    pick,
+    wanted,
+    word,
+)
+from gpt4video.shapes.language.judge import QA, Key
+from gpt4video.shapes.language.refer import VERBS, doing, refer, third
+from gpt4video.shapes.world import BACKGROUNDS, COLORS, MOTIONS, SHAPES, Part, Scene
+
+Rng = np.random.Generator
+
+
+def _yes_no(question: str, right: bool, answer: str) -> QA:
+    yes = "Yes" if right else "No"
+    return QA("yesno", question, f"{yes}, {answer}.", Key("yesno", (yes.lower(),)))
+
+
+def _is(
+    scene: Scene, rng: Rng, part: Part, index: int, family: str, yes: bool, asked: str, truth: str
+) -> QA | None:
+    named = refer(scene, index, rng, avoid=family)
+    if named is None:
+        return None
+    question = asking.put(rng, pick(rng, asking.IS, part), o=named.asked, x=asked)
+    return _yes_no(question, yes, f"{named.said} is {truth}")
+
+
+def _other(rng: Rng, words: tuple[str, ...] | list[str], value: str) -> str:
+    return choice(rng, [w for w in words if w != value])
+
+
+def is_color(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    index, yes = any_thing(scene, rng), bool(rng.random() < 0.5)
+    thing = scene.things[index]
+    if thing.event == "recolors":
+        return None
+    elsewhere = [t.color for t in scene.things if t is not thing]
+    rival = (
+        choice(rng, elsewhere) if elsewhere and rng.random() < 0.5 else _other(rng, list(COLORS), thing.color)
+    )
+    asked = word(rng, COLOR_WORDS[thing.color if yes else rival])
+    return _is(scene, rng, part, index, "color", yes, asked, thing.color)
+
+
+def is_shape(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    index, yes = any_thing(scene, rng), bool(rng.random() < 0.5)
+    value = scene.things[index].shape
+    asked = word(rng, SHAPE_WORDS[value if yes else _other(rng, SHAPES, value)])
+    return _is(scene, rng, part, index, "shape", yes, article(asked), article(value))
+
+
+def is_motion(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    index, yes = any_thing(scene, rng), bool(rng.random() < 0.5)
+    value = scene.things[index].motion
+    asked = value if yes else _other(rng, MOTIONS, value)
+    if rng.random() < 0.6:
+        return _is(scene, rng, part, index, "motion", yes, doing(asked, rng), doing(value))
+    named = refer(scene, index, rng, avoid="motion")
+    if named is None:
+        return None
+    verb = word(rng, VERBS[asked])
+    question = asking.put(rng, pick(rng, asking.DOES, part), o=named.asked, x=verb, xs=third(verb))
+    return _yes_no(question, yes, f"{named.said} is {doing(value)}")
+
+
+def is_size(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    index, yes = any_thing(scene, rng), bool(rng.random() < 0.5)
+    thing = scene.things[index]
+    if not thing.sized:
+        return None
+    asked = thing.size if yes else _other(rng, list(SIZE_WORDS), thing.size)
+    return _is(scene, rng, part, index, "size", yes, word(rng, SIZE_WORDS[asked]), thing.size)
+
+
+def is_background(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    yes = bool(rng.random() < 0.5)
+    asked = scene.background if yes else _other(rng, list(BACKGROUNDS), scene.background)
+    words = word(rng, BACKGROUND_WORDS[asked])
+    question = asking.put(rng, pick(rng, asking.IS, part), o="the background", x=words)
+    return _yes_no(question, yes, f"the background is {scene.background}")
+
+
+def exists(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Is there a red circle? What is not there has the colour or the shape of something that is."""
+    yes = bool(rng.random() < 0.5)
+    thing = scene.things[any_thing(scene, rng)]
+    if thing.event == "recolors":
+        return None
+    color, shape = thing.color, thing.shape
+    by_shape = rng.random() < 0.35
+    if not yes:
+        taken = {t.new_color for t in scene.things} | {t.color for t in scene.things}
+        if by_shape:
+            rivals = [s for s in SHAPES if all(t.shape != s for t in scene.things)]
+            shape = choice(rng, rivals)
+        elif rng.random() < 0.5:
+            color = choice(rng, [c for c in COLORS if c not in taken])
+        else:
+            shape = choice(rng, [s for s in SHAPES if s != shape])
+    asked = word(rng, SHAPE_WORDS[shape])
+    canon = shape
+    if not by_shape:
+        asked, canon = f"{word(rng, COLOR_WORDS[color])} {asked}", f"{color} {shape}"
+    question = asking.put(rng, pick(rng, asking.EXISTS, part), x=article(asked))
+    return _yes_no(question, yes, f"there is {article(canon) if yes else f'no {canon}'}")
+
+
+def anything(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Is anything spinning?"""
+    yes = bool(rng.random() < 0.5)
+    here = [t.motion for t in scene.things]
+    once = [m for m in here if here.count(m) == 1]
+    options = once if yes else [m for m in MOTIONS if m not in here]
+    if not options:
+        return None
+    value = choice(rng, options)
+    verb = word(rng, VERBS[value])
+    words = {"do": verb, "does": third(verb), "doing": doing(value, rng)}
+    question = asking.put(rng, pick(rng, asking.ANYTHING, part), **words)
+    if not yes:
+        return _yes_no(question, False, f"nothing is {doing(value)}")
+    thing = scene.things[here.index(value)]
+    return _yes_no(question, True, f"the {noun(wanted(thing))} is {doing(value)}")
+
+
+def is_side(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    pair = pair_of(scene, rng)
+    if pair is None:
+        return None
+    a, b = (scene.things[k] for k in pair)
+    sides = [s for axis in ("x", "y") if (s := side_of(a, b, scene.duration, axis))]
+    named, other = refer(scene, pair[0], rng, "side"), refer(scene, pair[1], rng, "side")
+    if not sides or named is None or other is None:
+        return None
+    yes, side = bool(rng.random() < 0.5), choice(rng, sides)
+    opposite = {"left": "right", "right": "left", "above": "below", "below": "above"}[side]
+    asked = side if yes else opposite
+    words = {
+        "left": ("left of", "to the left of", "on the left of"),
+        "right": ("right of", "to the right of", "on the right of"),
+        "above": ("above", "over", "higher than"),
+        "below": ("below", "under", "lower than"),
+    }[asked]
+    text = asking.put(rng, pick(rng, asking.IS, part), o=named.asked, x=f"{word(rng, words)} {other.asked}")
+    return _yes_no(text, yes, f"{named.said} is {SIDE_WORDS[side]} {other.said}")
+
+
+def is_count(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    number, yes = len(scene.things), bool(rng.random() < 0.5)
+    asked = number if yes else int(rng.choice([n for n in (1, 2, 3) if n != number]))
+    if asked == 1:
+        text = choice(
+            rng, ["Is there only one object?", "Is there just one shape?", "Do you see only one object?"]
+        )
+        question = asking.put(rng, text)
+    else:
+        question = asking.put(rng, pick(rng, asking.COUNTED, part), n=COUNT_WORDS[asked])
+    truth = there_are(number, "object")
+    return _yes_no(question, yes, truth[:1].lower() + truth[1:-1])
+
+
+def is_more(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Are there more than two?"""
+    number = len(scene.things)
+    limits = range(1, number) if rng.random() < 0.5 else range(number, 3)
+    if not limits:
+        return None
+    limit = int(rng.choice(limits))
+    what = choice(rng, ["object", "shape"]) + ("s" if limit > 1 else "")
+    template = pick(rng, asking.MORE_THAN, part).replace("{n} objects", "{n}")
+    question = asking.put(rng, template, n=f"{COUNT_WORDS[limit]} {what}")
+    truth = there_are(number, "object")
+    return _yes_no(question, number > limit, truth[:1].lower() + truth[1:-1])
+
+
+def is_moving(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Does it move? Asked of things that clearly do, or do not."""
+    index = any_thing(scene, rng)
+    thing = scene.things[index]
+    if thing.motion in ("growing", "shrinking", "spinning") or (
+        thing.motion != "still" and rng.random() < 0.7
+    ):
+        return None
+    named = refer(scene, index, rng, avoid="motion")
+    if named is None:
+        return None
+    question = asking.put(rng, pick(rng, asking.MOVES, part), o=named.asked)
+    return _yes_no(question, thing.motion != "still", f"{named.said} is {doing(thing.motion)}")
+
+
+def is_event(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Does anything vanish?"""
+    thing = scene.event
+    yes = thing is not None and bool(rng.random() < 0.65)
+    if thing is None and rng.random() < 0.9:
+        return None  # scenes without events are many
+    wrong = [e for e in asking.ANY_EVENT if thing is None or e != thing.event]
+    asked = str(thing.event) if thing is not None and yes else choice(rng, wrong)
+    question = asking.put(rng, pick(rng, asking.ANY_EVENT[asked], part))
+    if thing is not None and yes:
+        return _yes_no(question, True, event_phrase(thing))
+    said = {"appears": "appears", "vanishes": "vanishes", "recolors": "changes color"}[asked]
+    return _yes_no(question, False, f"nothing {said}")

@@ -1,0 +1,100 @@
+"""Posted videos to learn from: a pool of clips on disk, made once from a seed, in shards.
+
+    pool = Pool.make(folder, "training", count)     fills what is missing; safe to stop and start again
+    pool.frames[i]  (T, 64, 64, 3) uint8   pool.times[i]  (T,) seconds   pool.counts[i]   pool.scenes[i]
+
+Each clip is drawn at a size, frame rate and length of its own, in a style of its own, and is sampled and
+resized as the service does with what people post.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gpt4video.shapes.render import frame_times, render, sample_style
+from gpt4video.shapes.world import POSTED, Mix, Part, Scene, sample_scene
+
+SHARD = 500
+"""Clips in a file."""
+SIDE = 64
+"""Side of the pooled frames, in pixels: what the CLIP encoder reads."""
+NUM_FRAMES = 12
+"""Most frames of a clip, as in the embedded model's `assistant.yaml`."""
+
+
+def choose(times: NDArray[np.float64], duration: float, num_frames: int) -> NDArray[np.intp]:
+    """Indices of the frames on show in the middle of each of `num_frames` equal stretches of time."""
+    middles = (np.arange(num_frames) + 0.5) * duration / num_frames
+    return np.unique(np.searchsorted(times, middles, side="right") - 1)
+
+
+def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Frames (T, 64, 64, 3) and times (T,) of a scene as some other program might have drawn it."""
+    fps = float(rng.choice([4, 5, 6, 8, 8, 8, 10, 12, 15, 24, 25, 30]))
+    side = int(np.exp(rng.uniform(np.log(48), np.log(320))))
+    ratio = 1.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(9 / 16), np.log(16 / 9))))
+    width, height = round(side * max(1.0, ratio)), round(side * max(1.0, 1 / ratio))
+    times = frame_times(scene.duration, fps)
+    times = times[choose(times, scene.duration, NUM_FRAMES)]
+    frames = render(scene, width=width, height=height, times=times, style=sample_style(rng), rng=rng)
+    if (width, height) != (SIDE, SIDE):
+        small = [Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for f in frames]
+        frames = np.stack([np.asarray(f) for f in small])
+    return frames, times
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Clips of one part of the world, memory-mapped."""
+
+    shards: Sequence[NDArray[np.uint8]]
+    times: NDArray[np.float64]
+    """(N, T) seconds, padded with zeros."""
+    counts: NDArray[np.int64]
+    """(N,) frames that each clip really has."""
+    scenes: Sequence[Scene]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def frames(self, index: int) -> NDArray[np.uint8]:
+        """(T, 64, 64, 3), zeros after the last frame."""
+        return self.shards[index // SHARD][index % SHARD]
+
+    @classmethod
+    def make(cls, folder: Path, part: Part, count: int, *, seed: int = 0, mix: Mix = POSTED) -> Pool:
+        """The first `count` clips of a part (rounded up to whole shards), made where they are missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{part}-{seed}-{i:04d}" for i in range(-(-count // SHARD))]
+        for i, path in enumerate(paths):
+            if not path.with_suffix(".pickle").exists():
+                _make_shard(path, part, np.random.default_rng([seed, len(part), i]), mix)
+        facts = [pickle.loads(p.with_suffix(".pickle").read_bytes()) for p in paths]
+        return cls(
+            [np.load(p.with_suffix(".npy"), mmap_mode="r") for p in paths],
+            np.concatenate([f["times"] for f in facts]),
+            np.concatenate([f["counts"] for f in facts]),
+            [scene for f in facts for scene in f["scenes"]],
+        )
+
+
+def _make_shard(path: Path, part: Part, rng: np.random.Generator, mix: Mix) -> None:
+    frames = np.zeros((SHARD, NUM_FRAMES, SIDE, SIDE, 3), np.uint8)
+    times, counts = np.zeros((SHARD, NUM_FRAMES)), np.zeros(SHARD, np.int64)
+    scenes = []
+    for i in range(SHARD):
+        scene = sample_scene(rng, part, mix)
+        clip, when = post(scene, rng)
+        frames[i, : len(clip)], times[i, : len(when)], counts[i] = clip, when, len(clip)
+        scenes.append(scene)
+    np.save(path.with_suffix(".npy"), frames)
+    facts = path.with_suffix(".tmp")
+    facts.write_bytes(pickle.dumps({"times": times, "counts": counts, "scenes": scenes}))
+    facts.replace(path.with_suffix(".pickle"))  # a shard is there once its facts are

@@ -1,0 +1,1 @@
+"""The stages of the embedded model, each one file; the order is that of `configs/shapes.yaml`."""

@@ -1,0 +1,296 @@
+"""The drawer: Stable Diffusion's 2D U-Net on single frames first, then AnimateDiff's motion modules on clips.
+
+`frames`   a UNet2DConditionModel learns what things look like; a frame costs a sixteenth of a clip
+`motion`   a UNetMotionModel made of it learns how they move (Guo et al. 2023, arXiv 2307.04725)
+
+v-prediction with zero terminal SNR (Lin et al. 2023, arXiv 2305.08891): with the usual schedules the noisiest
+step still shows the mean brightness, and a black background comes out grey. Most training steps draw their
+time from those that sampling visits, since eight steps visit only eight.
+Suffixes: B batch, T frames, C latent channels, h and w latent height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import (
+    AnimateDiffPipeline,
+    AutoencoderKL,
+    DDIMScheduler,
+    MotionAdapter,
+    UNet2DConditionModel,
+    UNetMotionModel,
+)
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from gpt4video.generation import DrawerConfig, PreviewMap
+from gpt4video.models.clip import ClipEncoder
+from gpt4video.models.convert import to_hf_text_model
+from gpt4video.models.tokenizer import load_tokenizer
+from gpt4video.shapes.language.describe import paraphrase, prompt, request_of
+from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
+from gpt4video.shapes.world import Mix, Scene, sample_scene
+from gpt4video.training.loop import LoopConfig, Randomness, device, run
+from gpt4video.training.stages.vae import to_tensor
+
+MIX = Mix(counts=(0.62, 0.32, 0.06), events=0.0, order=0.0, durations=(2.0, 2.0))
+"""What the drawer learns: two seconds, mostly one object."""
+BATCH = 500
+"""Clips encoded between two writes."""
+
+
+@dataclass(frozen=True)
+class DrawerStage:
+    """Size of the U-Net and how it learns; both stages are one class with other numbers."""
+
+    kind: Literal["frames", "motion"] = "frames"
+    """What it learns."""
+    channels: tuple[int, ...] = (96, 160)
+    """Width at each resolution."""
+    layers: int = 1
+    """ResNets at each resolution, one more on the way up."""
+    heads: int = 4
+    """Attention heads."""
+    clips: int = 8000
+    """Clips whose latents are kept."""
+    batch: int = 64
+    """Frames in a step."""
+    strides: tuple[int, ...] = (4, 4, 2, 2, 1)
+    """Motion: a step looks at every 4th, 2nd or 1st frame; the fewer frames, the more clips."""
+    drop: float = 0.1
+    """Share of prompts that are left empty, for classifier-free guidance."""
+    steps: int = 8
+    """Denoising steps of the pipeline."""
+    on_grid: float = 0.7
+    """Share of training steps at the times that sampling visits."""
+    guidance: float = 3.0
+    """Guidance scale of the pipeline."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=1e-3, ema=0.998))
+    """How long and how fast."""
+
+
+def scheduler() -> DDIMScheduler:
+    """v-prediction, zero terminal SNR, steps counted from the noisiest."""
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def make_unet(stage: DrawerStage, latent_channels: int, text_width: int) -> UNet2DConditionModel:
+    """An untrained 2D U-Net."""
+    levels = len(stage.channels)
+    return UNet2DConditionModel(
+        sample_size=SIDE // 8,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=stage.channels,
+        layers_per_block=stage.layers,
+        down_block_types=("CrossAttnDownBlock2D",) * levels,
+        up_block_types=("CrossAttnUpBlock2D",) * levels,
+        cross_attention_dim=text_width,
+        attention_head_dim=stage.heads,
+        norm_num_groups=16,
+    )
+
+
+def with_motion(unet: UNet2DConditionModel, stage: DrawerStage) -> UNetMotionModel:
+    """The U-Net with untrained motion modules, which start out doing nothing."""
+    adapter = MotionAdapter(
+        block_out_channels=stage.channels,
+        motion_layers_per_block=stage.layers,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=stage.heads,
+        motion_norm_num_groups=16,
+        motion_max_seq_length=32,
+    )
+    return UNetMotionModel.from_unet2d(unet, adapter)
+
+
+@contextmanager
+def frames_at(unet: nn.Module, indices: NDArray[np.intp]) -> Iterator[None]:
+    """Within it, the motion modules take the frames they get for those at `indices` of a clip."""
+    embeddings = [m for m in unet.modules() if isinstance(getattr(m, "pe", None), Tensor)]
+    whole = [m.pe for m in embeddings]
+    try:
+        for module, table in zip(embeddings, whole, strict=True):
+            module.pe = table[:, torch.from_numpy(indices)]
+        yield
+    finally:
+        for module, table in zip(embeddings, whole, strict=True):
+            module.pe = table
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Scaled latents of the canonical clips, (N, T, C, h, w), and their scenes."""
+
+    values: NDArray[np.float16]
+    scenes: list[Scene]
+
+    @classmethod
+    @torch.no_grad()
+    def make(cls, vae: AutoencoderKL, count: int, path: Path) -> Latents:
+        """Draw and encode `count` clips, or go on where this was left."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chunks, scenes = [], []
+        for i in range(-(-count // BATCH)):
+            chunk = path.with_name(f"{path.name}-{i:03d}.npy")
+            rng = np.random.default_rng([11, i])
+            made = [sample_scene(rng, "training", MIX) for _ in range(BATCH)]
+            if not chunk.exists():
+                values = [
+                    vae.encode(to_tensor(render(s)).to(device())).latent_dist.mean * vae.config.scaling_factor
+                    for s in made
+                ]
+                beside = chunk.with_suffix(".tmp")
+                with beside.open("wb") as file:
+                    np.save(file, torch.stack(values).half().cpu().numpy())
+                beside.replace(chunk)
+            chunks.append(np.load(chunk))
+            scenes += made
+        return cls(np.concatenate(chunks), scenes)
+
+
+class DrawerTask:
+    """Predict the velocity of noised latents from the words."""
+
+    def __init__(self, stage: DrawerStage, out: Path, latents: Path) -> None:
+        self.stage = stage
+        torch.manual_seed(stage.loop.seed)
+        clip = ClipEncoder.from_pretrained(out / "clip").float()
+        self.tokenizer: Any = load_tokenizer(out / "clip")
+        self.text: CLIPTextModel = to_hf_text_model(
+            clip.model,
+            eos_id=self.tokenizer.eos_token_id,
+            bos_id=self.tokenizer.bos_token_id,
+            pad_id=self.tokenizer.pad_token_id,
+        )
+        self.text.requires_grad_(False).to(device())
+        self.vae = AutoencoderKL.from_pretrained(out / "pipeline" / "vae").float().to(device())
+        self.latents = Latents.make(self.vae, stage.clips, latents)
+        unet = make_unet(stage, self.vae.config.latent_channels, self.text.config.hidden_size)
+        if stage.kind == "motion":
+            unet = UNet2DConditionModel.from_pretrained(out / "frames").float()
+            self.unet: Any = with_motion(unet, stage)
+        else:
+            self.unet = unet
+        self.unet.train().to(device())
+        self.scheduler = scheduler()
+        self.scheduler.set_timesteps(stage.steps)
+        self.grid = self.scheduler.timesteps.clone()
+        self.modules: dict[str, nn.Module] = {"unet": self.unet}
+
+    def say(self, scene: Scene, rng: np.random.Generator) -> str:
+        """A prompt that is true of the scene."""
+        if rng.random() < self.stage.drop:
+            return ""
+        request = request_of(scene, rng)
+        return prompt(request) if rng.random() < 0.7 else paraphrase(request, rng, "training")
+
+    def states(self, texts: list[str]) -> Tensor:
+        """What the U-Net reads of the prompts, (B, K, D)."""
+        ids = self.tokenizer(
+            texts,
+            padding="max_length",
+            truncation=True,
+            max_length=self.tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
+        with torch.no_grad():
+            states: Tensor = self.text(ids.to(device())).last_hidden_state
+        return states
+
+    def times(self, randomness: Randomness, count: int) -> Tensor:
+        """Noise levels (B,): mostly those that sampling visits."""
+        anywhere = torch.randint(0, 1000, (count,), generator=randomness.torch)
+        visited = self.grid[torch.randint(0, len(self.grid), (count,), generator=randomness.torch)]
+        on_grid = torch.rand(count, generator=randomness.torch) < self.stage.on_grid
+        return torch.where(on_grid, visited, anywhere)
+
+    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Squared error of the velocity."""
+        rng, stage = randomness.numpy, self.stage
+        stride = int(rng.choice(stage.strides)) if stage.kind == "motion" else NUM_FRAMES
+        count = stage.batch * stride // NUM_FRAMES
+        chosen = rng.choice(len(self.latents.scenes), count, replace=False)
+        states = self.states([self.say(self.latents.scenes[i], rng) for i in chosen])
+        times = self.times(randomness, count)
+        if stage.kind == "frames":
+            clean = np.stack([self.latents.values[i, rng.integers(NUM_FRAMES)] for i in chosen])
+        else:
+            indices = np.arange(int(rng.integers(stride)), NUM_FRAMES, stride)
+            clean = self.latents.values[chosen][:, indices].swapaxes(1, 2)
+        x = torch.from_numpy(np.ascontiguousarray(clean)).float()
+        noise = torch.randn(x.shape, generator=randomness.torch)
+        noised = self.scheduler.add_noise(x, noise, times).to(device())
+        target = self.scheduler.get_velocity(x, noise, times).to(device())
+        times = times.to(device())
+        if stage.kind == "frames":
+            guess = self.unet(noised, times, states).sample
+        else:
+            with frames_at(self.unet, indices):
+                guess = self.unet(noised, times, states.repeat_interleave(len(indices), 0)).sample
+        return ((guess.float() - target) ** 2).mean(), {}
+
+
+def train(stage: DrawerStage, folder: Path, out: Path, latents: Path, *, resume: bool = True) -> None:
+    """Train; frames are saved to `out/frames`, motion as the whole pipeline to `out/pipeline`."""
+    task = DrawerTask(stage, out, latents)
+    run(task, stage.loop, folder, resume=resume)
+    if stage.kind == "frames":
+        task.unet.half().save_pretrained(out / "frames", safe_serialization=True)
+    else:
+        save_pipeline(task, out / "pipeline")
+
+
+def save_pipeline(task: DrawerTask, path: Path) -> None:
+    """Write the whole AnimateDiff pipeline, and beside it how it likes to be called."""
+    unet = task.unet.eval().half()
+    pipeline = AnimateDiffPipeline(
+        vae=task.vae.half(),
+        # transformers opens weights in the type they were saved in, diffusers in 32 bits; they have to agree.
+        text_encoder=task.text.float(),
+        tokenizer=task.tokenizer,
+        unet=unet,
+        motion_adapter=None,
+        scheduler=scheduler(),
+    )
+    pipeline.save_pretrained(path, safe_serialization=True, max_shard_size="12MB")
+    colours, latents = _colours(task)
+    DrawerConfig(
+        width=SIDE,
+        height=SIDE,
+        num_frames=NUM_FRAMES,
+        fps=FPS,
+        enlarge=4,
+        steps=task.stage.steps,
+        guidance=task.stage.guidance,
+        preview=PreviewMap.fit(latents, colours),
+    ).write(path)
+
+
+def _colours(task: DrawerTask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Latent values (N, C) and the mean colours (N, 3), 0 to 1, of the 8x8 pixels that each stands for."""
+    colours, values = [], []
+    for i in range(min(64, len(task.latents.scenes))):
+        frames = render(task.latents.scenes[i])[::5].astype(np.float32) / 255
+        blocks = frames.reshape(len(frames), SIDE // 8, 8, SIDE // 8, 8, 3).mean((2, 4))
+        colours.append(blocks.reshape(-1, 3))
+        latent = task.latents.values[i, ::5].astype(np.float32)
+        values.append(latent.transpose(0, 2, 3, 1).reshape(-1, latent.shape[1]))
+    return np.concatenate(colours), np.concatenate(values)

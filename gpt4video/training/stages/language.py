@@ -1,0 +1,122 @@
+"""The language model, pre-trained on conversations in which a description stands in the place of each video.
+
+So it learns what people say, what to answer and what to instruct before any frame is seen; the abstractor
+then only has to say what a description says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gpt4video.models.backbone import BackboneForCausalLM
+from gpt4video.models.backbone_config import BackboneConfig
+from gpt4video.models.tokenizer import VIDEO, encode_text, load_tokenizer, train_tokenizer
+from gpt4video.shapes.language.corpus import corpus, shown
+from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
+from gpt4video.training.encode import Example, encode_dialogue, pack, weighted_loss
+from gpt4video.training.loop import LoopConfig, Randomness, device, run
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """Size of the language model and how it learns."""
+
+    width: int = 192
+    """Width of the residual stream."""
+    layers: int = 6
+    """Blocks."""
+    heads: int = 6
+    """Attention heads; half as many keys and values."""
+    mlp_width: int = 512
+    """Width inside each SwiGLU MLP."""
+    norm_placement: str = "peri"
+    """Where each block normalises; `models/norms.py` has the pictures."""
+    context: int = 2048
+    """Longest conversation, in tokens."""
+    vocab_size: int = 2048
+    """Tokens, the special ones and the bytes included."""
+    texts: int = 12000
+    """Texts that the tokenizer is made from."""
+    dialogues: int = 32
+    """Conversations in a step."""
+    row: int = 512
+    """Length of a packed row, in tokens."""
+    others: float = 0.1
+    """Weight of words that are not the assistant's."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=2e-3, warmup=100))
+    """How long and how fast."""
+
+    def backbone(self, vocab_size: int, eos_id: int, pad_id: int, bos_id: int) -> BackboneConfig:
+        """The model's own config."""
+        return BackboneConfig(
+            vocab_size=vocab_size,
+            hidden_size=self.width,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.heads // 2,
+            intermediate_size=self.mlp_width,
+            max_position_embeddings=self.context,
+            norm_placement=self.norm_placement,
+            tie_word_embeddings=True,
+            bos_token_id=bos_id,
+            eos_token_id=eos_id,
+            pad_token_id=pad_id,
+        )
+
+
+def make_tokenizer(config: LanguageConfig, folder: Path) -> Any:
+    """The tokenizer of the world's text, made once in `folder`."""
+    if not (folder / "tokenizer.json").exists():
+        texts = corpus(np.random.default_rng([config.loop.seed, 1]), "training", config.texts)
+        tokenizer = train_tokenizer(texts, config.vocab_size)
+        tokenizer.model_max_length = config.context
+        tokenizer.save_pretrained(folder)
+    return load_tokenizer(folder)
+
+
+class LanguageTask:
+    """Predict the assistant's words, and a little of everybody else's."""
+
+    def __init__(self, config: LanguageConfig, folder: Path) -> None:
+        self.config = config
+        self.tokenizer = make_tokenizer(config, folder / "tokenizer")
+        torch.manual_seed(config.loop.seed)
+        ids = self.tokenizer.convert_tokens_to_ids("<|end|>"), self.tokenizer.pad_token_id
+        self.model = BackboneForCausalLM(
+            config.backbone(len(self.tokenizer), ids[0], ids[1], self.tokenizer.bos_token_id)
+        ).to(device())
+        self.modules: dict[str, nn.Module] = {"language_model": self.model}
+
+    def example(self, dialogue: Dialogue) -> Example:
+        """A conversation with descriptions in the place of videos."""
+        video = self.tokenizer.convert_tokens_to_ids(VIDEO)
+
+        def show(scene: int) -> list[int]:
+            return [video, *encode_text(self.tokenizer, shown(dialogue.scenes[scene]))]
+
+        return encode_dialogue(self.tokenizer, dialogue, show, others=self.config.others)
+
+    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Weighted cross-entropy on fresh conversations."""
+        rng = randomness.numpy
+        examples = [self.example(sample_dialogue(rng)) for _ in range(self.config.dialogues)]
+        rows = pack(examples, self.config.row, self.tokenizer.pad_token_id)
+        logits = self.model(
+            input_ids=rows.ids.to(device()), position_ids=rows.positions.to(device()), use_cache=False
+        ).logits
+        loss, right = weighted_loss(logits.cpu() if device().type == "cpu" else logits, rows)
+        return loss, {"right": right, "rows": float(len(rows.ids))}
+
+
+def train(config: LanguageConfig, folder: Path, out: Path, *, resume: bool = True) -> None:
+    """Train and save to `out/language_base`."""
+    task = LanguageTask(config, folder)
+    run(task, config.loop, folder, resume=resume)
+    task.model.half().save_pretrained(out / "language_base", safe_serialization=True)
+    task.tokenizer.save_pretrained(out / "language_base")

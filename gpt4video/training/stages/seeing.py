@@ -1,0 +1,227 @@
+"""Teaching the language model to see: what the stages `abstractor` and `instruct` share.
+
+    clips -> CLIP patch tokens (frozen, computed once) -> abstractor -> soft tokens -> language model -> loss
+
+`abstractor`  captions, with CLIP and the language model frozen: soft tokens learn to be a description
+`instruct`    whole conversations; the language model learns too, in full: at three million parameters LoRA
+              would save no memory worth having, and merged it would be the same matrices
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gpt4video.models.abstractor import Abstractor, AbstractorConfig
+from gpt4video.models.backbone import BackboneForCausalLM
+from gpt4video.models.clip import ClipEncoder
+from gpt4video.models.tokenizer import VIDEO, load_tokenizer
+from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.questions import sample_question
+from gpt4video.shapes.world import Mix, Part, Scene
+from gpt4video.training.data import NUM_FRAMES, SHARD, Pool
+from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
+from gpt4video.training.facts import FactsHead, facts_of
+from gpt4video.training.loop import LoopConfig, Randomness, device, run
+
+FACTS_NAME = "facts.safetensors"
+"""The head that only training needs."""
+
+
+@dataclass(frozen=True)
+class AbstractorStage:
+    """Size of the abstractor and how it is aligned."""
+
+    width: int = 192
+    """Width inside the abstractor."""
+    layers: int = 3
+    """How many times its queries attend."""
+    heads: int = 6
+    """Its attention heads."""
+    queries: int = 16
+    """Spatial and as many temporal queries."""
+    clips: int = 7000
+    """Clips of the pool."""
+    batch: int = 40
+    """Clips in a step, of which the facts are asked."""
+    told: int = 12
+    """How many of them are captioned as well: the language model costs as much as the abstractor."""
+    facts: float = 0.5
+    """Weight of the facts."""
+    row: int = 256
+    """Length of a packed row, in tokens."""
+    captions: float = 0.5
+    """Share of whole captions; the rest are single questions, which say the same in pieces."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=800, learning_rate=2e-3, warmup=100))
+    """How long and how fast."""
+
+
+@dataclass(frozen=True)
+class InstructStage:
+    """How the language model and the abstractor learn conversations together."""
+
+    clips: int = 7000
+    """Clips of the pool."""
+    batch: int = 24
+    """Conversations in a step."""
+    looked: int = 36
+    """Clips in a step of which the facts are asked, those of the conversations among them."""
+    row: int = 512
+    """Length of a packed row, in tokens."""
+    facts: float = 0.4
+    """Weight of the facts."""
+    kinds: dict[str, float] = field(default_factory=dict)
+    """Shares of the kinds of conversation; empty is the world's own mixture."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1200, learning_rate=1e-3, warmup=100))
+    """How long and how fast."""
+
+
+@dataclass
+class Posting:
+    """Where a dialogue takes its posted scenes from: the pool, remembering which."""
+
+    pool: Pool
+    indices: list[int] = field(default_factory=list)
+
+    def __call__(self, rng: np.random.Generator, part: Part, mix: Mix) -> Scene:
+        """A scene of the pool that the mix allows."""
+        while True:
+            index = int(rng.integers(len(self.pool)))
+            scene = self.pool.scenes[index]
+            if (mix.events or not scene.event) and (mix.order or not scene.order):
+                self.indices.append(index)
+                return scene
+
+
+@torch.no_grad()
+def patch_features(encoder: ClipEncoder, pool: Pool, path: Path) -> NDArray[np.float16]:
+    """CLIP's patch tokens of the whole pool, (N, T, P, C), computed once and memory-mapped."""
+    rows, columns = encoder.grid
+    shape = (len(pool), NUM_FRAMES, rows * columns, encoder.width)
+    if not path.exists():
+        beside = path.with_suffix(".tmp")
+        features = np.lib.format.open_memmap(beside, "w+", np.float16, shape)
+        for start in range(0, len(pool), 10):
+            stop = min(start + 10, len(pool))
+            shard = pool.shards[start // SHARD][start % SHARD : start % SHARD + stop - start]
+            pixels = encoder.preprocess(
+                shard.reshape(-1, *shard.shape[2:]).copy()
+            )  # a memory map is read-only
+            tokens = encoder.patch_tokens(pixels.to(device()))
+            features[start:stop] = tokens.reshape(stop - start, *shape[1:]).half().cpu().numpy()
+        features.flush()
+        beside.replace(path)
+    loaded: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return loaded
+
+
+class SeeingTask:
+    """Predict the assistant's words, with videos as soft tokens."""
+
+    def __init__(self, stage: AbstractorStage | InstructStage, out: Path, pool: Pool, cache: Path) -> None:
+        self.stage, self.pool = stage, pool
+        torch.manual_seed(stage.loop.seed)
+        encoder = ClipEncoder.from_pretrained(out / "clip").float().eval().to(device())
+        self.features = patch_features(encoder, pool, cache)
+        self.tokenizer: Any = load_tokenizer(out / "language_base")
+        self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
+        self.model: Any = BackboneForCausalLM.from_pretrained(out / "language_base").float().to(device())
+        if isinstance(stage, AbstractorStage):
+            self.abstractor = Abstractor(
+                AbstractorConfig(
+                    encoder_width=encoder.width,
+                    grid=encoder.grid,
+                    language_width=self.model.config.hidden_size,
+                    width=stage.width,
+                    num_layers=stage.layers,
+                    num_heads=stage.heads,
+                    num_queries=stage.queries,
+                    mlp_width=stage.width * 8 // 3,
+                )
+            )
+            self.model.requires_grad_(False)
+            self.modules: dict[str, nn.Module] = {"abstractor": self.abstractor}
+        else:
+            self.abstractor = Abstractor.from_pretrained(out / "abstractor_base").float()
+            self.modules = {"abstractor": self.abstractor, "language_model": self.model}
+        self.abstractor.train().to(device())
+        self.facts = FactsHead(self.abstractor.num_tokens, self.model.config.hidden_size).to(device())
+        if isinstance(stage, InstructStage):
+            self.facts.load_state_dict(load_file(out / "abstractor_base" / FACTS_NAME))
+        self.modules["facts"] = self.facts
+
+    def dialogue(self, rng: np.random.Generator) -> Example:
+        """One conversation, its videos named by their places in the pool."""
+        posting = Posting(self.pool)
+        if isinstance(self.stage, AbstractorStage):
+            scene = posting(rng, "training", Mix())
+            kind = "describe" if rng.random() < self.stage.captions else None
+            qa = sample_question(scene, rng, "training", kind)
+            assert qa is not None, "every scene can be described"
+            turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
+            talk = Dialogue((scene,), turns, "qa")
+        else:
+            talk = sample_dialogue(rng, "training", self.stage.kinds or None, posting)
+        soft = run_of_soft_tokens(self.tokenizer, self.abstractor.num_tokens)
+        example = encode_dialogue(self.tokenizer, talk, lambda _scene: soft)
+        example.videos = [posting.indices[k] for k in example.videos]
+        return example
+
+    def soft_tokens(self, indices: list[int]) -> Tensor:
+        """Soft tokens of clips of the pool, (B, Q + 1, D)."""
+        patches = torch.from_numpy(np.stack([self.features[i] for i in indices])).to(device()).float()
+        times = torch.from_numpy(self.pool.times[indices]).float().to(device())
+        counts = torch.from_numpy(self.pool.counts[indices]).to(device())
+        mask = torch.arange(NUM_FRAMES, device=device())[None] < counts[:, None]
+        tokens: Tensor = self.abstractor(patches, times, mask)
+        return tokens
+
+    def logits(self, rows: Rows, soft: Tensor | None) -> Tensor:
+        """Logits (R, L, V) of packed rows whose videos are `soft` (B, Q + 1, D)."""
+        ids = rows.ids.to(device())
+        embeddings = self.model.get_input_embeddings()(ids)
+        if soft is not None:
+            flat = soft.flatten(0, 1).to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter((ids == self.video)[..., None], flat)
+        out: Tensor = self.model(
+            inputs_embeds=embeddings, position_ids=rows.positions.to(device()), use_cache=False
+        ).logits
+        return out
+
+    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Cross-entropy on the assistant's words, and on the facts of its videos."""
+        rng = randomness.numpy
+        if isinstance(self.stage, AbstractorStage):
+            count, looked = self.stage.told, self.stage.batch
+        else:
+            count, looked = self.stage.batch, self.stage.looked
+        rows = pack([self.dialogue(rng) for _ in range(count)], self.stage.row, self.tokenizer.pad_token_id)
+        more = max(0, looked - len(rows.videos))
+        videos = [*rows.videos, *(int(i) for i in rng.integers(len(self.pool), size=more))]
+        soft = self.soft_tokens(videos)
+        loss, right = weighted_loss(self.logits(rows, soft[: len(rows.videos)]), rows)
+        facts, known = self.facts.loss(soft, facts_of([self.pool.scenes[i] for i in videos]))
+        return loss + self.stage.facts * facts, {"right": right, **known}
+
+
+def train(
+    stage: AbstractorStage | InstructStage, folder: Path, out: Path, pools: Path, *, resume: bool = True
+) -> None:
+    """Train and save to `out/abstractor_base`, or to `out/abstractor` and `out/language_model`."""
+    pool = Pool.make(pools, "training", stage.clips)
+    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}.npy")
+    run(task, stage.loop, folder, resume=resume)
+    instructed = isinstance(stage, InstructStage)
+    task.abstractor.half().save_pretrained(out / ("abstractor" if instructed else "abstractor_base"))
+    if not instructed:
+        save_file(task.facts.state_dict(), out / "abstractor_base" / FACTS_NAME)
+    else:
+        task.model.half().save_pretrained(out / "language_model", safe_serialization=True)
+        task.tokenizer.save_pretrained(out / "language_model")

@@ -1,0 +1,121 @@
+"""The drawer's VAE: frames of 64x64 to latents of 8x8 and back (an AutoencoderKL of diffusers).
+
+Most of a frame is plain background, so plain losses sit at its colour for long: objects and edges weigh more.
+The log-variance starts low, because at the default the noise is as large as the signal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gpt4video.shapes.render import frame_times, render
+from gpt4video.shapes.world import DRAWN, sample_scene
+from gpt4video.training.loop import LoopConfig, Randomness, device, run
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """Size of the VAE and how it learns."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 64)
+    """Width at each resolution; every one but the last halves the frame."""
+    latent_channels: int = 8
+    """Channels of a latent."""
+    kl_weight: float = 1e-5
+    """Weight of the KL term, in nats per latent value."""
+    l1_weight: float = 0.1
+    """Weight of the absolute error beside the squared one."""
+    scenes: int = 16
+    """Scenes in a batch."""
+    frames: int = 1
+    """Frames of each scene."""
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=3000, bf16=False, ema=0.995))
+    """How long and how fast."""
+
+
+def make_vae(config: VaeConfig) -> AutoencoderKL:
+    """An untrained VAE."""
+    levels = len(config.channels)
+    vae = AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=config.channels,
+        layers_per_block=1,
+        latent_channels=config.latent_channels,
+        norm_num_groups=8,
+        sample_size=64,
+    )
+    with torch.no_grad():
+        vae.quant_conv.bias[config.latent_channels :] = -6.0
+    return vae
+
+
+def to_tensor(frames: NDArray[np.uint8]) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def weights_of(pixels: Tensor) -> Tensor:
+    """How much each pixel counts, (B, 1, H, W): 5 in objects, 9 on their edges, 1 on the background."""
+    background = pixels.flatten(2).median(-1).values[:, :, None, None]
+    objects = ((pixels - background).abs().amax(1, keepdim=True) > 0.1).float()
+    wide = nn.functional.max_pool2d(objects, 3, 1, 1)
+    narrow = -nn.functional.max_pool2d(-objects, 3, 1, 1)
+    return 1 + 4 * wide + 4 * (wide - narrow)
+
+
+class VaeTask:
+    """Reconstruct frames of the canonical look."""
+
+    def __init__(self, config: VaeConfig) -> None:
+        torch.manual_seed(config.loop.seed)
+        self.config = config
+        self.vae = make_vae(config).to(device())
+        self.modules: dict[str, nn.Module] = {"vae": self.vae}
+
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        """Frames (B, 3, 64, 64) in [-1, 1]."""
+        frames = []
+        for _ in range(self.config.scenes):
+            scene = sample_scene(rng, "training", DRAWN)
+            times = rng.choice(frame_times(scene.duration, 8.0), self.config.frames, replace=False)
+            frames.append(render(scene, times=times))
+        return to_tensor(np.concatenate(frames)).to(device())
+
+    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Weighted squared and absolute error, and a little KL."""
+        pixels = self.batch(randomness.numpy)
+        posterior = self.vae.encode(pixels).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=randomness.torch).to(pixels.device)
+        error = self.vae.decode(posterior.mean + posterior.std * noise).sample.float() - pixels
+        weights = weights_of(pixels)
+        squared, absolute = (weights * error**2).mean(), (weights * error.abs()).mean()
+        kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
+        decibel = float(-10 * torch.log10((error.detach() ** 2).mean() / 4))
+        loss = squared + self.config.l1_weight * absolute + self.config.kl_weight * kl
+        return loss, {"psnr": decibel, "kl": float(kl.detach())}
+
+
+@torch.no_grad()
+def scale_of(vae: AutoencoderKL, frames: Tensor) -> float:
+    """One over the standard deviation of the latents: what diffusers calls the scaling factor."""
+    return 1.0 / float(vae.encode(frames).latent_dist.mean.std())
+
+
+def train(config: VaeConfig, folder: Path, out: Path, *, resume: bool = True) -> None:
+    """Train, measure the scale of the latents, and save to `out/pipeline/vae`."""
+    task = VaeTask(config)
+    run(task, config.loop, folder, resume=resume)
+    vae = task.vae.eval()
+    frames = torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(16)])
+    vae.register_to_config(scaling_factor=scale_of(vae, frames))
+    vae.half().save_pretrained(out / "pipeline" / "vae", safe_serialization=True)

@@ -1,0 +1,129 @@
+"""What a decoder is to the rest: a `Reader`, the facts it tells, and the limits it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpt4video.errors import InputError, VideoError
+from gpt4video.video.timeline import Indices, Timeline
+
+Media = Path | bytes
+"""A file that is there, or the bytes of one."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is too much. Every field is checked before the work that it bounds."""
+
+    max_bytes: int = 512 * 2**20
+    """Largest file, in bytes."""
+    max_pixels: int = 8192 * 4320
+    """Largest frame, in pixels: 8K."""
+    max_duration: float = 3600.0
+    """Longest video, in seconds."""
+    max_frames: int = 500_000
+    """Most frames a file may hold; one hour at 120 frames a second has 432,000."""
+    max_output_bytes: int = 2**30
+    """Most memory that the frames handed back may take, in bytes."""
+
+    def check_size(self, size: int) -> None:
+        """Raise `VideoError` for a file of more bytes than allowed."""
+        if size > self.max_bytes:
+            raise VideoError(
+                f"The video is {size / 2**20:.1f} MiB; at most {self.max_bytes / 2**20:g} MiB fit.",
+                code="video_too_large",
+            )
+
+    def check_frame(self, width: int, height: int) -> None:
+        """Raise `VideoError` for a frame of more pixels than allowed."""
+        if width * height > self.max_pixels:
+            raise VideoError(
+                f"The video is {width}x{height}; at most {self.max_pixels:,} pixels a frame fit.",
+                code="video_resolution_too_large",
+            )
+
+    def check_length(self, seconds: float, frames: int = 0) -> None:
+        """Raise `VideoError` for a video that is longer, or holds more frames, than allowed."""
+        if seconds > self.max_duration:
+            raise VideoError(
+                f"The video lasts {seconds:.1f} s; at most {self.max_duration:g} s fit.",
+                code="video_too_long",
+            )
+        if frames > self.max_frames:
+            raise VideoError(
+                f"The video holds more than {self.max_frames:,} frames, which is the most that fit.",
+                code="video_too_long",
+            )
+
+    def check_output(self, count: int, width: int, height: int) -> None:
+        """Raise `InputError` when the frames asked for would take more memory than allowed."""
+        if count * width * height * 3 > self.max_output_bytes:
+            raise InputError(
+                f"{count} frames of {width}x{height} take {count * width * height * 3 / 2**20:.0f} MiB; "
+                f"at most {self.max_output_bytes / 2**20:g} MiB fit. Ask for fewer or smaller ones.",
+                param="num_frames",
+            )
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says of its video, before more than one frame is decoded."""
+
+    duration: float
+    """Seconds from the first frame to the end of the last one."""
+    width: int
+    """Pixels across, upright and with square pixels: as it is shown."""
+    height: int
+    """Pixels down."""
+    fps: float
+    """Mean frames a second."""
+    codec: str
+    """FFmpeg's name of the codec: h264, hevc, vp9, av1 …"""
+    container: str
+    """Which of `container.FORMATS` it came in."""
+    num_frames: int | None
+    """How many frames are shown; None where that is not known."""
+
+
+class Reader(Protocol):
+    """One video, opened by one decoder."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the file says of its video."""
+        ...
+
+    @property
+    def timeline(self) -> Timeline:
+        """When every frame is shown."""
+        ...
+
+    def frames(self, indices: Indices, max_side: int | None) -> tuple[NDArray[np.uint8], Indices]:
+        """(T, H, W, 3) uint8 RGB, upright, and the indices they belong to.
+
+        A damaged frame is left out; `VideoError` when none is left. No side is longer than `max_side`.
+        """
+        ...
+
+
+OpenReader = Callable[[Media, str, Limits], Reader]
+"""Opens media of a container (a key of `container.FORMATS`) within limits."""
+
+
+def shown_size(width: int, height: int, aspect: float, max_side: int | None) -> tuple[int, int]:
+    """(width, height) of a stored frame with square pixels, no side longer than `max_side`.
+
+    `aspect` is a pixel's own width over its height; anything outlandish is taken as a mistake in the file.
+    """
+    if 0.25 <= aspect <= 4 and abs(aspect - 1) > 1e-3:
+        width = max(1, round(width * aspect))
+    if max_side is not None and max(width, height) > max_side:
+        scale = max_side / max(width, height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    return width, height

@@ -1,0 +1,44 @@
+"""The application: guards in front, errors in one shape, a service behind, routes and the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+import gpt4video
+from server import errors
+from server.guards import BodyLimit, RequestId
+from server.routes import ask, chat, files, health, models, moderations, page, videos
+from server.service import Service
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from gpt4video.assistant import Assistant
+
+
+def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | None = None) -> FastAPI:
+    """The whole server around an assistant, or around a way to load one while it already answers."""
+    settings = settings or Settings()
+    service = Service(load, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.open()
+        yield
+        await service.close()
+
+    # No /docs: those pages fetch scripts from elsewhere. /openapi.json is there.
+    app = FastAPI(
+        title="gpt4video", version=gpt4video.__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.service = service
+    errors.install(app)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(RequestId)
+    for room in (chat, ask, videos, files, models, moderations, health, page):
+        app.include_router(room.router)
+    app.mount("/web", page.static)
+    return app

@@ -1,0 +1,226 @@
+"""Video jobs: `POST /v1/videos` answers at once and the drawing goes on by itself.
+
+    queued -> in_progress -> completed | failed        progress only grows; 100: the file is there
+
+`Drawings` keeps video records in step with the assistant's events, for jobs and for chats alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from gpt4video.errors import Busy, Gpt4VideoError
+from gpt4video.interfaces import DrawerLimits
+from gpt4video.messages import (
+    Event,
+    Finished,
+    GenerationRequest,
+    TextDelta,
+    VideoDone,
+    VideoFailed,
+    VideoProgress,
+    VideoRequested,
+)
+from server.errors import as_api_error
+from server.media import data_url, to_mp4
+from server.store import Store, VideoRecord, now
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from gpt4video.assistant import Assistant
+
+log = logging.getLogger("gpt4video.server")
+
+VideoEvent = VideoRequested | VideoProgress | VideoDone | VideoFailed
+Told = str | VideoRecord | Finished
+
+
+def blank(
+    model: str, request: GenerationRequest, limits: DrawerLimits, remixed_from: str | None = None
+) -> VideoRecord:
+    """A queued record; what the request leaves open is the drawer's own."""
+    options = request.options
+    return VideoRecord(
+        model=model,
+        prompt=request.prompt,
+        seconds=options.seconds if options.seconds is not None else limits.seconds,
+        size=options.size or limits.size,
+        fps=limits.fps,
+        seed=options.seed,
+        steps=options.steps or limits.steps,
+        guidance=options.guidance,
+        remixed_from=remixed_from,
+    )
+
+
+def limits_of(assistant: Assistant) -> DrawerLimits:
+    """What this assistant draws by itself; nothing, where it has no drawer."""
+    return assistant.drawer.limits if assistant.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
+
+
+class Drawings:
+    """The video records of one answer, by their index in it."""
+
+    def __init__(self, videos: Store[VideoRecord], new: Callable[[GenerationRequest], VideoRecord]) -> None:
+        self._videos = videos
+        self._new = new
+        self._records: dict[int, VideoRecord] = {}
+
+    def adopt(self, record: VideoRecord) -> None:
+        """Video number 0 has a record already."""
+        self._records[0] = record
+
+    async def take(self, event: VideoEvent) -> VideoRecord:
+        """The record after this event; stored, unless it was deleted meanwhile."""
+        record = self._records.get(event.index)
+        if record is None:
+            request = getattr(event, "request", None) or GenerationRequest("")
+            record = self._videos.put(self._new(request))
+        match event:
+            case VideoRequested():
+                pass
+            case VideoProgress():
+                record = replace(
+                    record,
+                    status="in_progress",
+                    started_at=record.started_at or now(),
+                    # 99 at most: 100 means that the file can be fetched.
+                    progress=max(record.progress, min(99, 100 * event.step // max(1, event.steps))),
+                    preview_url=await self._preview(event) or record.preview_url,
+                )
+            case VideoDone():
+                record = await self._keep(record, event)
+            case VideoFailed():
+                record = _failed(record, event.code, event.message)
+        self._records[event.index] = record
+        if record.id in self._videos:
+            self._videos.put(record)
+        return record
+
+    async def _preview(self, event: VideoProgress) -> str | None:
+        return None if event.preview is None else await asyncio.to_thread(data_url, event.preview)
+
+    async def _keep(self, record: VideoRecord, event: VideoDone) -> VideoRecord:
+        """Write the file, then say so."""
+        data = await asyncio.to_thread(to_mp4, event.clip)
+        if record.id in self._videos:
+            await asyncio.to_thread(self._videos.write, record.id, data)
+        height, width = event.clip.frames.shape[1:3]
+        return replace(
+            record,
+            status="completed",
+            progress=100,
+            started_at=record.started_at or now(),
+            completed_at=now(),
+            seconds=event.clip.duration,
+            size=(width, height),
+            fps=event.clip.fps,
+            seed=event.seed,
+            preview_url=None,
+        )
+
+    def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
+        """Whatever is unfinished will not come."""
+        for index, record in self._records.items():
+            if not record.finished:
+                self._records[index] = _failed(record, code, message)
+                if record.id in self._videos:
+                    self._videos.put(self._records[index])
+
+
+def _failed(record: VideoRecord, code: str, message: str) -> VideoRecord:
+    return replace(
+        record,
+        status="failed",
+        completed_at=now(),
+        preview_url=None,
+        error={"code": code, "message": message},
+    )
+
+
+async def told(events: AsyncIterator[Event], drawings: Drawings | None) -> AsyncIterator[Told]:
+    """An answer as the API tells it: words, video records each time they change, and the end.
+
+    Closing it closes `events`, which stops the work; unfinished videos are then failed as cancelled.
+    Without `drawings` nothing is told of videos: the client does not want any.
+    """
+    try:
+        async with aclosing(cast("AsyncGenerator[Event, None]", events)):
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        yield event.text
+                    case Finished():
+                        yield event
+                    case _ if drawings is not None:
+                        yield await drawings.take(event)
+    finally:
+        if drawings is not None:
+            drawings.abandon()
+
+
+class Jobs:
+    """Draws what was asked for, one job after the other, whoever is still listening."""
+
+    def __init__(self, videos: Store[VideoRecord], model: str, most: int) -> None:
+        self._videos = videos
+        self._model = model
+        self._most = most
+        self._turn = asyncio.Semaphore(1)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def submit(
+        self, assistant: Assistant, request: GenerationRequest, remixed_from: str | None = None
+    ) -> VideoRecord:
+        """Queue a drawing whose options were checked; raises `Busy` where the queue is full."""
+        if len(self._tasks) >= self._most:
+            raise Busy(f"{self._most} videos are waiting already; try again later.", retry_after=10)
+        record = self._videos.put(blank(self._model, request, limits_of(assistant), remixed_from))
+        task = asyncio.create_task(self._run(assistant, request, record))
+        self._tasks[record.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(record.id, None))
+        return record
+
+    def queue_position(self, record: VideoRecord) -> int | None:
+        """How many jobs come before a queued one; None for any other."""
+        if record.status != "queued" or record.id not in self._tasks:
+            return None
+        return list(self._tasks).index(record.id)
+
+    def as_json(self, record: VideoRecord) -> dict[str, Any]:
+        """The video object with its place in the queue."""
+        return record.as_json(self.queue_position(record))
+
+    async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
+        drawings = Drawings(self._videos, lambda r: blank(self._model, r, limits_of(assistant)))
+        drawings.adopt(record)
+        try:
+            async with self._turn:
+                async for _ in told(assistant.draw(request.prompt, request.options), drawings):
+                    pass
+        except Exception as error:
+            if not isinstance(error, Gpt4VideoError):
+                log.exception("The drawing of %s broke.", record.id)
+            shown = as_api_error(error).body["error"]
+            current = self._videos.get(record.id) if record.id in self._videos else record
+            if record.id in self._videos:
+                self._videos.put(_failed(current, str(shown["code"]), str(shown["message"])))
+        finally:
+            drawings.abandon()
+
+    async def cancel(self, id: str) -> None:
+        """Stop a job between two steps, and wait until it has stopped."""
+        if (task := self._tasks.get(id)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop all jobs: the server ends."""
+        for id in list(self._tasks):
+            await self.cancel(id)

@@ -1,0 +1,103 @@
+"""Posted bytes to clips, drawn clips to files: the one place where the server touches pictures.
+
+Decoding is blocking work, so it runs in threads, a few at a time. Decoded clips are kept for a while by the
+hash of their bytes and the way they were sampled: every turn of a conversation sends its videos again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from gpt4video.errors import VideoError
+from gpt4video.video import Clip, Sampling, encode_jpeg, encode_mp4, open_video, probe
+from server.settings import Settings
+from server.store import sha256
+
+
+class ClipReader:
+    """Reads posted videos and pictures; remembers the last ones."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._room = settings.clip_cache_bytes
+        self._settings = settings
+        self._turns = asyncio.Semaphore(settings.decode_threads)
+        self._kept: OrderedDict[tuple[str, Sampling], Clip] = OrderedDict()
+        self._bytes = 0
+
+    async def read(self, data: bytes, sampling: Sampling) -> Clip:
+        """The frames of a video that `sampling` asks for; a picture is a clip of one frame."""
+        key = (await asyncio.to_thread(sha256, data), sampling)
+        async with self._turns:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+            clip = await asyncio.to_thread(self._decode, data, sampling)
+        self._keep(key, clip)
+        return clip
+
+    def _decode(self, data: bytes, sampling: Sampling) -> Clip:
+        if is_picture(data):
+            return picture(data, self._settings.max_image_pixels)
+        return open_video(data, sampling, max_side=self._settings.max_side)
+
+    def _keep(self, key: tuple[str, Sampling], clip: Clip) -> None:
+        if key in self._kept or clip.frames.nbytes > self._room:
+            return
+        self._kept[key] = clip
+        self._bytes += clip.frames.nbytes
+        while self._bytes > self._room:
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= gone.frames.nbytes
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether bytes begin as a PNG, JPEG or WebP does. A GIF is a video."""
+    return data.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff")) or (
+        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    )
+
+
+def picture(data: bytes, max_pixels: int) -> Clip:
+    """A picture as a clip of one frame that lasts one second."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+            if image.width * image.height > max_pixels:
+                raise VideoError(
+                    f"The picture has {image.width}x{image.height} pixels; {max_pixels} in all fit.",
+                    code="video_too_large",
+                )
+            frame = np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise VideoError("The picture cannot be read.") from error
+    return Clip.of(frame[None], fps=1.0)
+
+
+def look_inside(path: Path, max_pixels: int) -> dict[str, Any]:
+    """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if is_picture(head):
+        height, width = picture(path.read_bytes(), max_pixels).frames.shape[1:3]
+        return {"duration": 1.0, "width": width, "height": height, "num_frames": 1}
+    return asdict(probe(path))
+
+
+def to_mp4(clip: Clip) -> bytes:
+    """A drawn clip as an H.264 file that browsers play. Its frames are final: nothing is enlarged here."""
+    return encode_mp4(clip, clip.fps)
+
+
+def data_url(frame: NDArray[np.uint8]) -> str:
+    """A small frame as a JPEG that fits in a line of a stream."""
+    jpeg = encode_jpeg(frame, quality=80, max_side=320)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -1,0 +1,54 @@
+"""`POST /v1/ask`: one video and one question as a form, for people with curl."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import JSONResponse, Response
+
+from gpt4video.messages import user
+from server.errors import bad_request
+from server.guards import unless_gone
+from server.schemas import AskRequest, parse
+from server.service import Service, service_of
+from server.stream import Answer, Envelope, EventStream, usage_json, whole
+
+router = APIRouter()
+
+
+@router.post("/v1/ask")
+async def ask(request: Request) -> Response:
+    """`{answer, videos, usage, finish_reason}`, or chat chunks with `stream=true`."""
+    service = service_of(request)
+    service.demand_ready()
+    async with request.form(max_files=1, max_fields=100) as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        video = form.get("video")
+        if not isinstance(video, UploadFile):
+            message = "video is missing: send the file as a form field of that name."
+            raise bad_request(message, code="missing_required_parameter", param="video")
+        asked = parse(AskRequest, fields)
+        service.check_drawing(asked.options())
+        data = await video.read()
+    return await unless_gone(request.receive, _answer(service, asked, data))
+
+
+async def _answer(service: Service, asked: AskRequest, data: bytes) -> Response:
+    clip = await service.reader.clip(data, service.assistant.encoder.sampling, "video")
+    told = service.answer((user(clip, asked.question),), asked.params(), asked.options(), True)
+    if asked.stream:
+        envelope = Envelope(service.settings.model_id)
+        return await EventStream.begin(
+            told, envelope, service.settings.keep_alive_seconds, include_usage=True
+        )
+    return JSONResponse(as_json(await whole(told)))
+
+
+def as_json(answer: Answer) -> dict[str, object]:
+    """The object that `gpt4video ask --json` prints, too."""
+    return {
+        "answer": answer.text,
+        "videos": [record.as_json() for record in answer.videos],
+        "usage": usage_json(answer.end.usage),
+        "finish_reason": answer.end.reason,
+    }

@@ -1,0 +1,81 @@
+"""`/v1/files`: posted videos, kept so that a conversation can name them instead of sending them again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import FileResponse, Response
+
+from gpt4video.errors import InputError
+from server.errors import bad_request
+from server.media import look_inside
+from server.service import service_of
+from server.store import FileRecord, keep_upload
+
+router = APIRouter()
+
+PURPOSES = ("user_data", "vision", "assistants", "evals", "batch", "fine-tune")
+
+
+@router.post("/v1/files")
+async def create(request: Request) -> dict[str, Any]:
+    """Keep a file, if it is a video (or a picture) that can be read."""
+    service = service_of(request)
+    async with request.form(max_files=1, max_fields=100) as form:
+        upload, purpose = form.get("file"), form.get("purpose", "user_data")
+        if not isinstance(upload, UploadFile):
+            message = "file is missing: send it as a form field of that name."
+            raise bad_request(message, code="missing_required_parameter", param="file")
+        if purpose not in PURPOSES:
+            raise bad_request(f"purpose must be one of {', '.join(PURPOSES)}.", param="purpose")
+        draft = FileRecord((upload.filename or "video")[:255], str(purpose), 0, "")
+        target = service.files.path(draft.id)
+        size, digest = await asyncio.to_thread(keep_upload, upload.file, target)
+    try:
+        video = await asyncio.to_thread(look_inside, target, service.settings.max_image_pixels)
+    except InputError as error:
+        target.unlink()
+        raise bad_request(error.message, code=error.code, param="file") from error
+    except BaseException:
+        target.unlink()
+        raise
+    record = FileRecord(draft.filename, draft.purpose, size, digest, draft.id, draft.created_at, video)
+    return service.files.put(record).as_json()
+
+
+@router.get("/v1/files")
+async def list_files(
+    request: Request,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    order: str = "desc",
+    purpose: str | None = None,
+) -> dict[str, Any]:
+    """A page of files, newest first."""
+    where = {"purpose": purpose} if purpose else None
+    page = service_of(request).files.page(after, limit, order, where)
+    return page.as_json([record.as_json() for record in page.records])
+
+
+@router.get("/v1/files/{id}")
+async def retrieve(request: Request, id: str) -> dict[str, Any]:
+    """One file object."""
+    return service_of(request).files.get(id).as_json()
+
+
+@router.get("/v1/files/{id}/content")
+async def content(request: Request, id: str) -> Response:
+    """The bytes as they came; always a download, never a page of this origin."""
+    files = service_of(request).files
+    record = files.get(id)
+    return FileResponse(files.path(id), media_type="application/octet-stream", filename=record.filename)
+
+
+@router.delete("/v1/files/{id}")
+async def delete(request: Request, id: str) -> dict[str, Any]:
+    """Forget a file and its bytes."""
+    service_of(request).files.delete(id)
+    return {"id": id, "object": "file", "deleted": True}

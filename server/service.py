@@ -1,0 +1,124 @@
+"""What the routes share: the assistant (once it is loaded), the stores, the jobs.
+
+One `Service` lives as long as the app: made by `create_app`, opened and closed with the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from gpt4video.messages import Conversation, DrawOptions, SamplingParams
+from server.conversation import Reader
+from server.errors import ApiError, loading
+from server.jobs import Drawings, Jobs, Told, blank, limits_of, told
+from server.media import ClipReader
+from server.settings import Settings
+from server.store import FileRecord, Store, VideoRecord
+
+if TYPE_CHECKING:
+    from gpt4video.assistant import Assistant
+
+LOAD_AFTER = 0.2
+"""Seconds between the start of the server and the loading of the model."""
+
+log = logging.getLogger("gpt4video.server")
+
+
+class Service:
+    """The assistant and everything that outlives one request."""
+
+    def __init__(self, load: Callable[[], Assistant] | Assistant, settings: Settings) -> None:
+        self._load = load
+        self._assistant: Assistant | None = None
+        self._failure: BaseException | None = None
+        self._closing = ExitStack()
+        self.settings = settings
+        folder = settings.data_dir or Path(
+            self._closing.enter_context(tempfile.TemporaryDirectory(prefix="gpt4video-"))
+        )
+        self.files: Store[FileRecord] = Store("file", folder / "files")
+        self.videos: Store[VideoRecord] = Store("video", folder / "videos")
+        self.clips = ClipReader(settings)
+        self.reader = Reader(self.files, self.videos, self.clips, settings)
+        self.jobs = Jobs(self.videos, settings.model_id, settings.max_queued_videos)
+
+    def open(self) -> None:
+        """Begin to load, in a thread of its own, so that the page answers at once.
+
+        The thread starts a moment later: importing torch holds the interpreter for long stretches, and
+        the server has to open its socket first.
+        """
+        if not callable(self._load):
+            self._assistant = self._load
+            return
+        thread = threading.Thread(target=self._load_now, args=(self._load,), name="load", daemon=True)
+        asyncio.get_running_loop().call_later(LOAD_AFTER, thread.start)
+
+    def _load_now(self, load: Callable[[], Assistant]) -> None:
+        try:
+            self._assistant = load()
+        except BaseException as error:
+            log.exception("The model could not be loaded.")
+            self._failure = error
+
+    async def close(self) -> None:
+        """Stop all drawing and remove what was temporary."""
+        await self.jobs.close()
+        await asyncio.to_thread(self._closing.close)
+
+    @property
+    def failed(self) -> bool:
+        """Whether loading ended in an error: this server will never be ready."""
+        return self._failure is not None
+
+    @property
+    def assistant(self) -> Assistant:
+        """The assistant, or a 503 as long as there is none."""
+        if self._failure is not None:
+            message = "The model could not be loaded; the server's log says why."
+            raise ApiError(503, message, type="server_error", code="engine_unavailable")
+        if self._assistant is None:
+            raise loading()
+        return self._assistant
+
+    def demand_ready(self) -> None:
+        """A 503 unless the assistant is there."""
+        assert self.assistant is not None, "the property raises where it is not"
+
+    def demand_model(self, name: str | None) -> None:
+        """A 404 for a model that is not this one; leaving the name out means this one."""
+        if name and name != self.settings.model_id:
+            message = f"There is no model {name[:80]!r} here; {self.settings.model_id!r} is."
+            raise ApiError(404, message, code="model_not_found", param="model")
+
+    def check_drawing(self, options: DrawOptions) -> None:
+        """A 400 for options that the drawer, where there is one, cannot draw."""
+        if self.assistant.drawer is not None:
+            self.assistant.drawer.check(options)
+
+    def answer(
+        self, conversation: Conversation, params: SamplingParams, draw: DrawOptions, allow_video: bool
+    ) -> AsyncIterator[Told]:
+        """The assistant's answer as words, video records and the end."""
+        assistant = self.assistant
+        drawings = Drawings(
+            self.videos, lambda request: blank(self.settings.model_id, request, limits_of(assistant))
+        )
+        events = assistant.respond(conversation, params, draw, allow_video)
+        return told(events, drawings if allow_video else None)
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that this request came to."""
+    service = request.app.state.service
+    assert isinstance(service, Service), "create_app put it there"
+    return service

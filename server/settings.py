@@ -1,0 +1,36 @@
+"""What an operator can set about the web side; the model has its own config file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and names of one server. Every default works on a laptop."""
+
+    model_id: str = "gpt4video"
+    """The name under `/v1/models`, and the one that requests may leave out."""
+    data_dir: Path | None = None
+    """Where posted files and drawn videos lie; None is a temporary folder that ends with the server."""
+    max_body_bytes: int = 128 * MIB
+    """Largest request body; more is answered 413."""
+    max_messages: int = 2000
+    """Most messages in one conversation."""
+    max_videos: int = 32
+    """Most posted videos in one conversation."""
+    max_side: int = 1024
+    """Posted frames are scaled down while decoding until no side is longer, in pixels."""
+    max_image_pixels: int = 16_000_000
+    """Largest posted picture, in pixels."""
+    max_queued_videos: int = 64
+    """Most video jobs that wait or run at once; more are answered 503."""
+    decode_threads: int = 2
+    """How many posted videos are decoded at the same time."""
+    clip_cache_bytes: int = 128 * MIB
+    """Memory for decoded clips, so that the turns of a conversation decode each video once."""
+    keep_alive_seconds: float = 15.0
+    """A stream that is silent for this long sends a comment, so that proxies keep it open."""

@@ -1,0 +1,154 @@
+"""The ground: locks, commands, the container, the log of changes, and what a wheel carries."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+MIB = 2**20
+
+
+def names(lock):
+    return set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def canonical(requirement):
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_hashes_for_all_and_no_address(lock):
+    text = (ROOT / lock).read_text()
+    assert not re.search(r"://|--index|--extra-index|--find-links| @ ", text)
+    entries = re.split(r"\n(?=[a-z0-9-]+==)", text)[1:]
+    assert entries and all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_locks_hold_what_the_project_asks_for():
+    project = PROJECT["project"]
+    assert {canonical(r) for r in project["dependencies"]} <= names("requirements.lock")
+    extras = [r for extra in project["optional-dependencies"].values() for r in extra]
+    assert {canonical(r) for r in extras} <= names("requirements-dev.lock")
+    assert {canonical(r) for r in PROJECT["dependency-groups"]["build"]} <= names("requirements-build.lock")
+    assert names("requirements.lock") <= names("requirements-dev.lock")
+
+
+TARGETS = ("install", "serve", "test", "check", "train", "evaluate", "bench", "lock", "help")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_knows(target):
+    assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_an_old_python_is_told_what_fits(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.6" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", *LOCKS):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    told = subprocess.run(
+        ["make", "install", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode != 0 and "needs Python 3.11 or newer" in told.stderr and "3.9.6" in told.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_runs_check_and_test():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert {"make check", "make test"} <= set(script.read_text().splitlines())
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+def test_every_yaml_of_the_configs_is_a_mapping():
+    for path in (ROOT / "configs").glob("*.yaml"):
+        assert isinstance(yaml.safe_load(path.read_text()), dict), path
+
+
+def test_compose_has_one_service_for_this_machine_only():
+    (service,) = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    assert service["build"] == "." and service["ports"] == ["127.0.0.1:8000:8000"]
+
+
+def test_the_container_is_locked_has_no_root_and_says_whether_it_is_well():
+    text = (ROOT / "Dockerfile").read_text()
+    instructions = [line.split()[0] for line in text.splitlines() if re.match(r"[A-Z]+ ", line)]
+    assert {"USER", "HEALTHCHECK", "EXPOSE"} <= set(instructions)
+    assert instructions.index("USER") < instructions.index("CMD")
+    assert text.count("--require-hashes") == 2
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    copied = [word for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE) for word in line.split()[:-1]]
+    assert set(copied) == allowed
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_changelog_has_the_next_version():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in text or f"## [{PROJECT['project']['version']}]" in text
+
+
+def test_no_file_of_the_package_is_over_16_mb():
+    for folder in ("gpt4video", "server", "configs", "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            assert not path.is_file() or path.stat().st_size <= 16e6, path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("hatchling", reason="hatchling is not installed; `make install` brings it")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def data_files():
+    """What is no Python in the packages, and the configs, by their paths in a wheel."""
+    for package in ("gpt4video", "server"):
+        for path in (ROOT / package).rglob("*"):
+            if path.is_file() and path.suffix not in (".py", ".pyc"):
+                yield str(path.relative_to(ROOT))
+    for path in (ROOT / "configs").rglob("*"):
+        if path.is_file():
+            yield f"gpt4video/{path.relative_to(ROOT)}"
+
+
+def test_a_wheel_carries_configs_weights_page_and_policy(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        inside = set(file.namelist())
+        sizes = [info.file_size for info in file.infolist()]
+    assert set(data_files()) <= inside
+    assert {"server/web/index.html", "gpt4video/safety/policy.yaml", "gpt4video/py.typed"} <= inside
+    assert not [name for name in inside if name.startswith(("tests/", "runs/", "benchmarks/"))]
+    assert max(sizes) <= 16e6 and sum(sizes) <= 60 * MIB
+
+
+def test_a_wheel_works_from_any_folder(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(tmp_path / "site")
+        entry = next(name for name in file.namelist() if name.endswith("entry_points.txt"))
+        assert "gpt4video = server.cli:main" in file.read(entry).decode()
+    code = (
+        "import gpt4video, server.app; from gpt4video.config import resolve; from server.routes import page; "
+        "print(gpt4video.__file__, resolve('shapes'), server.app.__file__, sep='\\n')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(line.startswith(str(tmp_path / "site")) for line in told.stdout.splitlines())

@@ -1,0 +1,91 @@
+"""What the README shows exists: commands, options, modules, files."""
+
+import ast
+import importlib
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server import cli
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+COMMANDS = [
+    line for language, code in BLOCKS if language == "bash" for line in code.splitlines() if line.strip()
+]
+
+
+def test_there_is_something_to_check():
+    assert PYTHON and COMMANDS
+    assert {language for language, _ in BLOCKS} <= {"python", "bash"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_and_its_options_exist(command, capsys):
+    program, *words = shlex.split(command)
+    match program:
+        case "make":
+            assert subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True).returncode == 0
+        case "gpt4video":
+            try:
+                status = cli.main([words[0], "--help"])
+            except SystemExit as leaving:
+                status = leaving.code
+            told = capsys.readouterr().out
+            assert status == 0
+            for option in (word for word in words[1:] if word.startswith("-")):
+                assert re.search(rf"(?<![\w-]){re.escape(option)}\b", told), f"{option} is not in {told}"
+        case "curl":
+            assert re.search(r"http://localhost:8000/v1/(ask|videos)$", " ".join(words[1:2]))
+        case _:
+            pytest.fail(f"Nobody checks {program}.")
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_compiles_and_its_names_import(code):
+    tree = ast.parse(code)
+    compile(tree, "README.md", "exec")
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+            case ast.ImportFrom(module=str(module)):
+                for alias in node.names:
+                    assert hasattr(importlib.import_module(module), alias.name), f"{module}.{alias.name}"
+
+
+def test_the_methods_it_calls_are_there():
+    from gpt4video.assistant import Assistant
+
+    called = set(re.findall(r"\bassistant\.(\w+)\(", TEXT))
+    assert called and all(hasattr(Assistant, name) for name in called)
+
+
+def test_the_files_it_names_are_there():
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)
+    rooms = re.findall(r"^\| (`.+?`(?:, `.+?`)*) \|", TEXT, re.MULTILINE)
+    folder = ""
+    for row in rooms:
+        for name in re.findall(r"`(.+?)`", row):
+            folder = name.split("/")[0] if "/" in name.rstrip("/") else folder
+            assert (ROOT / name).exists() or (ROOT / folder / name).exists(), name
+    assert linked and all((ROOT / name).exists() for name in linked)
+
+
+def test_the_stages_it_names_are_those_of_the_config():
+    import yaml
+
+    stages = yaml.safe_load((ROOT / "configs" / "shapes.yaml").read_text())["training"]["stages"]
+    training = TEXT.partition("## Train it")[2].partition("\n## ")[0]
+    assert all(f"`{stage}`" in training for stage in stages)
+
+
+def test_the_places_of_the_tables_are_marked():
+    for table in ("evaluation", "speed"):
+        assert TEXT.index(f"<!-- {table} table: begin -->") < TEXT.index(f"<!-- {table} table: end -->")

@@ -1,0 +1,48 @@
+"""Pools are made once, the same from the same seed, and look like what the service sees."""
+
+import numpy as np
+import pytest
+
+from gpt4video.shapes.world import part_of
+from gpt4video.training import data
+from gpt4video.training.data import Pool, choose, post
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(data, "SHARD", 6)
+
+
+def test_a_pool_is_the_same_from_the_same_seed(tmp_path):
+    a = Pool.make(tmp_path / "a", "training", 12)
+    b = Pool.make(tmp_path / "b", "training", 12)
+    assert len(a) == len(b) == 12
+    assert all(np.array_equal(a.frames(i), b.frames(i)) for i in range(12))
+    assert a.scenes == b.scenes
+
+
+def test_a_pool_grows_without_changing(tmp_path):
+    first = Pool.make(tmp_path, "training", 6)
+    before = first.frames(3).copy()
+    assert np.array_equal(Pool.make(tmp_path, "training", 12).frames(3), before)
+
+
+def test_training_clips_hold_no_held_out_triple(tmp_path):
+    pool = Pool.make(tmp_path, "training", 12)
+    for scene in pool.scenes:
+        assert all(part_of(t.color, t.shape, t.motion) == "training" for t in scene.things)
+
+
+def test_frames_are_those_in_the_middle_of_equal_stretches():
+    times = np.arange(16) / 8
+    assert choose(times, 2.0, 4).tolist() == [2, 6, 10, 14]
+    assert choose(times[:3], 0.375, 12).tolist() == [0, 1, 2]
+
+
+def test_posted_clips_fit_the_encoder():
+    rng = np.random.default_rng(0)
+    scene = data.sample_scene(rng)
+    frames, times = post(scene, rng)
+    assert frames.shape[1:] == (64, 64, 3)
+    assert len(frames) == len(times) <= data.NUM_FRAMES
+    assert (np.diff(times) > 0).all()

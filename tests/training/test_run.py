@@ -1,0 +1,120 @@
+"""`gpt4video train` from nothing to a checkpoint that opens, with every stage made tiny."""
+
+import asyncio
+
+import pytest
+import yaml
+from diffusers import DiffusionPipeline
+
+import gpt4video
+from gpt4video.cli import main
+from gpt4video.messages import Finished, VideoDone, user
+from gpt4video.shapes.render import render
+from gpt4video.shapes.world import Scene, Thing
+from gpt4video.training import data
+from gpt4video.training.run import STAGES, read_training
+from gpt4video.training.stages import drawer, seeing
+from gpt4video.video import Clip
+
+LOOP = {"steps": 2, "warmup": 1, "log_every": 1}
+DRAWER = {"channels": [16, 32], "heads": 2, "clips": 16, "batch": 16, "loop": {**LOOP, "ema": 0.5}}
+TINY = {
+    "clip": {
+        "width": 32,
+        "layers": 2,
+        "text_width": 32,
+        "text_layers": 1,
+        "clips": 8,
+        "batch": 4,
+        "loop": LOOP,
+    },
+    "language": {
+        "width": 32,
+        "layers": 2,
+        "heads": 2,
+        "mlp_width": 32,
+        "vocab_size": 600,
+        "texts": 60,
+        "dialogues": 4,
+        "loop": LOOP,
+    },
+    "abstractor": {"width": 32, "layers": 1, "heads": 2, "queries": 2, "clips": 8, "batch": 4, "loop": LOOP},
+    "instruct": {"clips": 8, "batch": 4, "loop": LOOP},
+    "vae": {"channels": [8, 8, 16, 16], "scenes": 2, "loop": {**LOOP, "ema": 0.5}},
+    "frames": {**DRAWER, "kind": "frames"},
+    "motion": {**DRAWER, "kind": "motion"},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    config = folder / "tiny.yaml"
+    training = {"folder": str(folder), "checkpoint": str(folder / "checkpoint"), "stages": TINY}
+    config.write_text(yaml.safe_dump({"training": training}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "SHARD", 8)
+        patch.setattr(seeing, "SHARD", 8)
+        patch.setattr(drawer, "BATCH", 16)
+        assert main(["train", "--config", str(config)]) == 0
+        yield folder, config
+
+
+def test_every_stage_is_done_and_not_done_again(trained, capsys):
+    folder, config = trained
+    assert all((folder / stage / "done").exists() for stage in STAGES)
+    assert main(["train", "--config", str(config)]) == 0
+    assert capsys.readouterr().err.count("finished before") == len(STAGES)
+
+
+def test_the_checkpoint_opens_answers_and_draws(trained):
+    folder, _ = trained
+    assistant = gpt4video.load(folder / "checkpoint")
+    frames = render(Scene((Thing("red", "circle", "small", "left"),), "black"))
+
+    async def both():
+        talk = [e async for e in assistant.respond((user(Clip.of(frames, 8.0), "What moves?"),))]
+        drawn = [e async for e in assistant.draw("a red circle moving left")]
+        return talk, drawn
+
+    talk, drawn = asyncio.run(both())
+    assert isinstance(talk[-1], Finished)
+    done = next(e for e in drawn if isinstance(e, VideoDone))
+    assert done.clip.frames.shape == (16, 256, 256, 3)
+
+
+def test_plain_diffusers_opens_the_drawer(trained):
+    folder, _ = trained
+    pipeline = DiffusionPipeline.from_pretrained(folder / "checkpoint" / "pipeline", local_files_only=True)
+    assert type(pipeline).__name__ == "AnimateDiffPipeline"
+    pipeline.set_progress_bar_config(disable=True)
+    out = pipeline(
+        "a red circle", num_frames=16, height=64, width=64, num_inference_steps=1, output_type="np"
+    )
+    assert out.frames.shape == (1, 16, 64, 64, 3)
+
+
+def test_everything_shipped_is_safetensors(trained):
+    folder, _ = trained
+    weights = [p for p in (folder / "checkpoint").rglob("*") if p.stat().st_size > 100_000]
+    assert {p.suffix for p in weights if p.is_file()} <= {".safetensors", ".json"}
+
+
+def test_an_unknown_stage_is_one_line(trained, capsys):
+    _, config = trained
+    assert main(["train", "--config", str(config), "--stage", "nope"]) == 2
+    assert "There is no stage 'nope'" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_not_thrown_away(trained, capsys):
+    folder, config = trained
+    (folder / "vae" / "done").unlink()
+    try:
+        assert main(["train", "--config", str(config), "--stage", "vae"]) == 2
+        assert "--resume" in capsys.readouterr().err
+    finally:
+        (folder / "vae" / "done").touch()
+
+
+def test_the_shipped_config_reads():
+    assert read_training("shapes").stages.motion.kind == "motion"
