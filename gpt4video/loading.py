@@ -63,7 +63,7 @@ class NativeConfig:
 
     clip: str = "clip"
     """Folder of an open_clip model."""
-    clip_layer: Literal["last", "penultimate"] = "penultimate"
+    clip_layer: Literal["last", "penultimate", "antepenultimate"] = "penultimate"
     """Whose patch tokens are read."""
     abstractor: str = "abstractor"
     """Folder of the abstractor."""

@@ -1,4 +1,6 @@
-"""The CLIP encoder: frames to patch tokens, and frames and words to one space. Any open_clip ViT will do.
+"""The CLIP encoder: frames to patch tokens, and frames and words to one space.
+
+Any open_clip ViT or ResNet will do; a ResNet's patches are the cells of one of its stages.
 
     frames (T, H, W, 3) uint8 -> preprocess -> pixels (T, 3, S, S) -> patch_tokens   (T, N, C)
                                                                    -> image_features (T, E), of length one
@@ -24,6 +26,7 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
+from open_clip.modified_resnet import ModifiedResNet
 from open_clip.transform import PreprocessCfg
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -32,11 +35,12 @@ from gpt4video.errors import ConfigError, InputError
 
 CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensors"
 
-Layer = Literal["last", "penultimate"]
+Layer = Literal["last", "penultimate", "antepenultimate"]
 
-LAYERS: dict[str, int] = {"last": 1, "penultimate": 2}
+LAYERS: dict[str, int] = {"last": 1, "penultimate": 2, "antepenultimate": 3}
 """Which block's tokens are read, counted from the end. The last one serves the pooled vector; the one before
-still says more of each place, which is why LLaVA reads it (Liu et al. 2023, arXiv 2304.08485)."""
+still says more of each place, which is why LLaVA reads it (Liu et al. 2023, arXiv 2304.08485). A ResNet's
+blocks are its four stages, each of half the grid of the one before."""
 
 
 class ClipEncoder(nn.Module):
@@ -52,7 +56,7 @@ class ClipEncoder(nn.Module):
             raise ConfigError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
         self.model, self.layer, self.path = model, layer, path
         visual: Any = model.visual
-        self.image_size, self.num_layers, self.width, self.grid = _anatomy(visual)
+        self.image_size, self.num_layers, self.width, self.grid = _anatomy(visual, LAYERS[layer])
         if self.num_layers < LAYERS[layer]:
             raise ConfigError(
                 f"layer {layer!r} needs {LAYERS[layer]} blocks, this CLIP has {self.num_layers}."
@@ -92,18 +96,47 @@ class ClipEncoder(nn.Module):
         return (pixels / 255 - self.mean[:, None, None]) / self.std[:, None, None]
 
     def patch_tokens(self, pixels_T3SS: Tensor) -> Tensor:
-        """(T, 3, S, S) pixels to (T, N, C): one token a patch, row by row, normalised, no class token."""
+        """(T, 3, S, S) pixels to (T, N, C): one token a patch, row by row, no class token."""
         visual: Any = self.model.visual
-        found = visual.forward_intermediates(
-            pixels_T3SS,
-            indices=[self.num_layers - LAYERS[self.layer]],
-            stop_early=True,
-            normalize_intermediates=True,
-            intermediates_only=True,
-            output_fmt="NLC",
-        )
+        if isinstance(visual, ModifiedResNet):
+            return self._cells(pixels_T3SS).flatten(2).transpose(1, 2)
+        found = self._intermediates(pixels_T3SS, stop_early=True, intermediates_only=True)
         tokens_TNC: Tensor = found["image_intermediates"][0]
         return tokens_TNC
+
+    def look(self, pixels_T3SS: Tensor) -> tuple[Tensor, Tensor]:
+        """Patch tokens (T, N, C) and image features (T, E) in one pass."""
+        visual: Any = self.model.visual
+        if isinstance(visual, ModifiedResNet):
+            cells = whole = self._cells(pixels_T3SS)
+            for stage in _stages(visual)[self.depth :]:
+                whole = stage(whole)
+            tokens_TNC, features = cells.flatten(2).transpose(1, 2), visual.attnpool(whole)
+        else:
+            found = self._intermediates(pixels_T3SS)
+            tokens_TNC, features = found["image_intermediates"][0], found["image_features"]
+        return tokens_TNC, nn.functional.normalize(features, dim=-1)
+
+    @property
+    def depth(self) -> int:
+        """How many blocks a patch token has been through."""
+        return self.num_layers - LAYERS[self.layer] + 1
+
+    def _cells(self, pixels_T3SS: Tensor) -> Tensor:
+        """A ResNet's pixels to (T, C, rows, columns) after `depth` stages."""
+        visual: Any = self.model.visual
+        cells: Tensor = visual.stem(pixels_T3SS)
+        for stage in _stages(visual)[: self.depth]:
+            cells = stage(cells)
+        return cells
+
+    def _intermediates(self, pixels_T3SS: Tensor, **only: bool) -> dict[str, Any]:
+        """A transformer's tokens after `depth` blocks and, unless only they are asked for, its features."""
+        visual: Any = self.model.visual
+        found: dict[str, Any] = visual.forward_intermediates(
+            pixels_T3SS, indices=[self.depth - 1], normalize_intermediates=True, output_fmt="NLC", **only
+        )
+        return found
 
     def image_features(self, pixels_T3SS: Tensor) -> Tensor:
         """(T, 3, S, S) pixels to (T, E) vectors of length one."""
@@ -124,23 +157,27 @@ class ClipEncoder(nn.Module):
         return open_clip.get_tokenizer(f"local-dir:{self.path}")
 
 
-def _anatomy(visual: Any) -> tuple[int, int, int, tuple[int, int]]:
-    """S, the number of blocks, C and the grid of an image tower, open_clip's own or timm's."""
-    if hasattr(visual, "transformer"):
-        blocks, width, grid = visual.transformer.resblocks, visual.conv1.out_channels, visual.grid_size
-    elif hasattr(getattr(visual, "trunk", None), "blocks"):
-        blocks, width, grid = (
-            visual.trunk.blocks,
-            visual.trunk.num_features,
-            visual.trunk.patch_embed.grid_size,
-        )
-    else:
-        raise ConfigError("Only vision transformers have patch tokens; this CLIP's image tower is not one.")
+def _stages(visual: ModifiedResNet) -> list[nn.Module]:
+    """A ResNet's four stages, in order."""
+    return [visual.layer1, visual.layer2, visual.layer3, visual.layer4]
+
+
+def _anatomy(visual: Any, from_end: int) -> tuple[int, int, int, tuple[int, int]]:
+    """S, the number of blocks, and C and the grid of the block so many from the end, of an image tower."""
     size = visual.image_size
     height, breadth = (size, size) if isinstance(size, int) else size
     if height != breadth:
         raise ConfigError(f"Only CLIPs of square pictures can be read, got {height} x {breadth}.")
-    return height, len(blocks), width, tuple(grid)
+    if isinstance(visual, ModifiedResNet):
+        blocks = _stages(visual)
+        cells = height // (2 ** (len(blocks) + 2 - from_end))  # the stem quarters, later stages halve
+        return height, len(blocks), blocks[-from_end][-1].conv3.out_channels, (cells, cells)
+    if hasattr(visual, "transformer"):
+        return height, len(visual.transformer.resblocks), visual.conv1.out_channels, tuple(visual.grid_size)
+    trunk: Any = getattr(visual, "trunk", None)
+    if hasattr(trunk, "blocks"):
+        return height, len(trunk.blocks), trunk.num_features, tuple(trunk.patch_embed.grid_size)
+    raise ConfigError("This CLIP's image tower is no vision transformer and no ResNet, so it has no patches.")
 
 
 def make_clip(config: Mapping[str, Any]) -> nn.Module:

@@ -1,7 +1,7 @@
 """Posted videos to learn from: a pool of clips on disk, made once from a seed, in shards.
 
     pool = Pool.make(folder, "training", count)     fills what is missing; safe to stop and start again
-    pool.frames[i]  (T, 64, 64, 3) uint8   pool.times[i]  (T,) seconds   pool.counts[i]   pool.scenes[i]
+    pool.frames(i)  (T, 64, 64, 3) uint8   pool.times[i]  (T,) seconds   pool.counts[i]   pool.scenes[i]
 
 Each clip is drawn at a size, frame rate and length of its own, in a style of its own, and is sampled and
 resized as the service does with what people post.
@@ -35,8 +35,11 @@ def choose(times: NDArray[np.float64], duration: float, num_frames: int) -> NDAr
     return np.unique(np.searchsorted(times, middles, side="right") - 1)
 
 
-def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Frames (T, 64, 64, 3) and times (T,) of a scene as some other program might have drawn it."""
+def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64], float]:
+    """A scene as some other program might have drawn it.
+
+    Frames (T, 64, 64, 3), times (T,), and width over height of the picture before it was squeezed.
+    """
     fps = float(rng.choice([4, 5, 6, 8, 8, 8, 10, 12, 15, 24, 25, 30]))
     side = int(np.exp(rng.uniform(np.log(48), np.log(320))))
     ratio = 1.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(9 / 16), np.log(16 / 9))))
@@ -47,7 +50,7 @@ def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDA
     if (width, height) != (SIDE, SIDE):
         small = [Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for f in frames]
         frames = np.stack([np.asarray(f) for f in small])
-    return frames, times
+    return frames, times, width / height
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Pool:
     """(N, T) seconds, padded with zeros."""
     counts: NDArray[np.int64]
     """(N,) frames that each clip really has."""
+    aspects: NDArray[np.float64]
+    """(N,) width over height of each picture before it was squeezed to a square."""
     scenes: Sequence[Scene]
 
     def __len__(self) -> int:
@@ -81,20 +86,21 @@ class Pool:
             [np.load(p.with_suffix(".npy"), mmap_mode="r") for p in paths],
             np.concatenate([f["times"] for f in facts]),
             np.concatenate([f["counts"] for f in facts]),
+            np.concatenate([f["aspects"] for f in facts]),
             [scene for f in facts for scene in f["scenes"]],
         )
 
 
 def _make_shard(path: Path, part: Part, rng: np.random.Generator, mix: Mix) -> None:
     frames = np.zeros((SHARD, NUM_FRAMES, SIDE, SIDE, 3), np.uint8)
-    times, counts = np.zeros((SHARD, NUM_FRAMES)), np.zeros(SHARD, np.int64)
+    times, counts, aspects = np.zeros((SHARD, NUM_FRAMES)), np.zeros(SHARD, np.int64), np.ones(SHARD)
     scenes = []
     for i in range(SHARD):
         scene = sample_scene(rng, part, mix)
-        clip, when = post(scene, rng)
+        clip, when, aspects[i] = post(scene, rng)
         frames[i, : len(clip)], times[i, : len(when)], counts[i] = clip, when, len(clip)
         scenes.append(scene)
     np.save(path.with_suffix(".npy"), frames)
     facts = path.with_suffix(".tmp")
-    facts.write_bytes(pickle.dumps({"times": times, "counts": counts, "scenes": scenes}))
+    facts.write_bytes(pickle.dumps({"times": times, "counts": counts, "aspects": aspects, "scenes": scenes}))
     facts.replace(path.with_suffix(".pickle"))  # a shard is there once its facts are

@@ -4,9 +4,12 @@ Captions alone teach slowly, CLIP as well as the abstractor: a caption is many w
 few facts in one order. The head asks for everything at once. No two objects of a scene share a colour, so a
 table with a row for each colour holds a scene:
 
-    present | shape | motion | size | event | place at half time       and one background
+    present | shape | motion | size | event | its path            and one background
 
-Suffixes: B batch, K colours, S soft tokens, D their width.
+The path is where it is and how large, at a few moments: motions, relations and order all lie in it.
+
+A single frame is told cell by cell: which object covers each patch, and where and how it lies.
+Suffixes: B batch, K colours, S soft tokens, D their width, P patches, C their width.
 """
 
 from __future__ import annotations
@@ -22,44 +25,42 @@ from gpt4video.shapes.world import BACKGROUNDS, COLORS, EVENTS, MOTIONS, SHAPES,
 UNKNOWN = -100
 """The target of what cannot be said; cross-entropy leaves it out."""
 FIELDS = {"shape": len(SHAPES), "motion": len(MOTIONS), "size": len(SIZES), "event": len(EVENTS) + 1}
-ROW = 1 + sum(FIELDS.values()) + 2
+MOMENTS = (0.04, 0.23, 0.41, 0.59, 0.77, 0.96)
+"""When a path is asked for, as fractions of the video."""
+ROW = 1 + sum(FIELDS.values()) + 3 * len(MOMENTS)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Targets of a batch: `present` (B, K), `fields` (B, K) each, `place` (B, K, 2), `background` (B,)."""
+    """Targets of a batch: `present` and `fields` (B, K), `path` (B, K, 3 * moments), `background` (B,).
+
+    A path holds x, y and radius at each moment, in sides of the frame.
+    """
 
     present: Tensor
     fields: dict[str, Tensor]
-    place: Tensor
+    path: Tensor
     background: Tensor
 
 
-def facts_of(scenes: list[Scene], times: list[float] | None = None) -> Facts:
-    """The facts of scenes; with `times`, those of one frame of each: what is there then, and where."""
+def facts_of(scenes: list[Scene]) -> Facts:
+    """The facts of scenes."""
     shape = (len(scenes), len(COLORS))
-    present, place = torch.zeros(shape), torch.zeros(*shape, 2)
+    present, path = torch.zeros(shape), torch.zeros(*shape, 3 * len(MOMENTS))
     fields = {name: torch.full(shape, UNKNOWN) for name in FIELDS}
     for b, scene in enumerate(scenes):
         for thing in scene.things:
             k = list(COLORS).index(thing.color)
-            when = scene.duration / 2 if times is None else times[b]
-            state = thing.at(np.array([when]), scene.duration)
-            if times is not None:
-                if not state.visible[0]:
-                    continue
-                if state.recolored[0]:
-                    k = list(COLORS).index(thing.new_color or thing.color)
+            state = thing.at(np.array(MOMENTS) * scene.duration, scene.duration)
             present[b, k] = 1
-            place[b, k] = torch.tensor([float(state.x[0]), float(state.y[0])])
+            path[b, k] = torch.from_numpy(np.concatenate((state.x, state.y, state.radius)))
             fields["shape"][b, k] = SHAPES.index(thing.shape)
-            if times is None:
-                fields["motion"][b, k] = MOTIONS.index(thing.motion)
-                fields["event"][b, k] = 0 if thing.event is None else 1 + EVENTS.index(thing.event)
+            fields["motion"][b, k] = MOTIONS.index(thing.motion)
+            fields["event"][b, k] = 0 if thing.event is None else 1 + EVENTS.index(thing.event)
             if thing.sized:
                 fields["size"][b, k] = list(SIZES).index(thing.size)
     names = list(BACKGROUNDS)
-    return Facts(present, fields, place, torch.tensor([names.index(s.background) for s in scenes]))
+    return Facts(present, fields, path, torch.tensor([names.index(s.background) for s in scenes]))
 
 
 class FactsHead(nn.Module):
@@ -83,13 +84,85 @@ class FactsHead(nn.Module):
         for name, size in FIELDS.items():
             logits, target = table[..., at : at + size], facts.fields[name]
             at += size
-            if (target == UNKNOWN).all():
-                continue
             loss = loss + nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
             right[name] = _right(logits, target)
-        off = ((table[..., at:] - 4 * facts.place) ** 2).sum(-1)
-        loss = loss + (off * facts.present).sum() / facts.present.sum().clamp(min=1)
+        off = table[..., at:] - 4 * facts.path
+        loss = loss + ((off**2).mean(-1) * facts.present).sum() * 6 / facts.present.sum().clamp(min=1)
         return loss, right
+
+
+TURNS = {"square": 4, "triangle": 3, "star": 5, "cross": 4}
+"""After which part of a turn each shape looks the same."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What covers each patch of a batch of frames: `shape` and `color` (B, P), `UNKNOWN` where nothing does.
+
+    `pose` (B, P, 5): its centre as seen from the patch, in patches, right and down; its radius, in patches;
+    cosine and sine of its angle times its symmetry, both 0 for what is round. `background` is (B,).
+    """
+
+    shape: Tensor
+    color: Tensor
+    pose: Tensor
+    background: Tensor
+
+
+def cells_of(scenes: list[Scene], times: list[float], aspects: list[float], grid: tuple[int, int]) -> Cells:
+    """The cells of one frame of each scene, whose picture was `aspects` times as wide as high."""
+    rows, columns = grid
+    shape = np.full((len(scenes), rows, columns), UNKNOWN)
+    color, pose = shape.copy(), np.zeros((*shape.shape, 5), np.float32)
+    down, right = np.mgrid[0:rows, 0:columns] + 0.5
+    for b, (scene, time, aspect) in enumerate(zip(scenes, times, aspects, strict=True)):
+        x = (right / columns - 0.5) * max(1.0, aspect)
+        y = (down / rows - 0.5) * max(1.0, 1 / aspect)
+        for thing in scene.things:  # from back to front
+            state = thing.at(np.array([time]), scene.duration)
+            if not state.visible[0]:
+                continue
+            dx, dy, radius = float(state.x[0]) - x, float(state.y[0]) - y, float(state.radius[0])
+            inside = np.hypot(dx, dy) < radius
+            shown = thing.new_color if state.recolored[0] and thing.new_color else thing.color
+            shape[b][inside] = SHAPES.index(thing.shape)
+            color[b][inside] = list(COLORS).index(shown)
+            symmetry = TURNS.get(thing.shape)
+            angle = symmetry * float(state.angle[0]) if symmetry else 0.0
+            turn = (np.cos(angle), np.sin(angle)) if symmetry else (0.0, 0.0)
+            rest = np.broadcast_to([radius * rows, *turn], (*dx.shape, 3))
+            whole = np.concatenate((dx[..., None] * columns, dy[..., None] * rows, rest), -1)
+            pose[b][inside] = whole[inside]
+    names = list(BACKGROUNDS)
+    return Cells(
+        torch.from_numpy(shape).flatten(1),
+        torch.from_numpy(color).flatten(1),
+        torch.from_numpy(pose).flatten(1, 2),
+        torch.tensor([names.index(s.background) for s in scenes]),
+    )
+
+
+class CellsHead(nn.Module):
+    """Patch tokens (B, P, C) to what covers each patch."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.sizes = [1, len(SHAPES), len(COLORS), 5, len(BACKGROUNDS)]
+        self.out = nn.Linear(width, sum(self.sizes))
+
+    def loss(self, patches_BPC: Tensor, cells: Cells) -> tuple[Tensor, dict[str, float]]:
+        """The sum of the losses, and how much of each is right."""
+        covered, shape, color, pose, background = self.out(self.norm(patches_BPC)).split(self.sizes, -1)
+        there = cells.shape != UNKNOWN
+        cross_entropy = nn.functional.cross_entropy
+        loss = nn.functional.binary_cross_entropy_with_logits(covered[..., 0], there.float())
+        loss = loss + cross_entropy(shape.flatten(0, 1), cells.shape.flatten())
+        loss = loss + cross_entropy(color.flatten(0, 1), cells.color.flatten())
+        loss = loss + cross_entropy(background.mean(1), cells.background)
+        loss = loss + nn.functional.smooth_l1_loss(pose[there], cells.pose[there])
+        right = {"shape": _right(shape, cells.shape), "color": _right(color, cells.color)}
+        return loss, {**right, "background": _right(background.mean(1), cells.background)}
 
 
 def _right(logits: Tensor, target: Tensor) -> float:

@@ -67,11 +67,17 @@ def _language(c: TrainingConfig, resume: bool) -> None:
 
 
 def _abstractor(c: TrainingConfig, resume: bool) -> None:
-    seeing.train(c.stages.abstractor, c.folder / "abstractor", c.checkpoint, c.folder / "pool", resume=resume)
+    _see(c, c.stages.abstractor, c.folder / "abstractor", resume)
 
 
 def _instruct(c: TrainingConfig, resume: bool) -> None:
-    seeing.train(c.stages.instruct, c.folder / "instruct", c.checkpoint, c.folder / "pool", resume=resume)
+    _see(c, c.stages.instruct, c.folder / "instruct", resume)
+
+
+def _see(
+    c: TrainingConfig, stage: seeing.AbstractorStage | seeing.InstructStage, folder: Path, resume: bool
+) -> None:
+    seeing.train(stage, folder, c.checkpoint, c.folder / "pool", c.stages.clip.layer, resume=resume)
 
 
 def _vae(c: TrainingConfig, resume: bool) -> None:
@@ -93,7 +99,11 @@ def _checkpoint(c: TrainingConfig, resume: bool) -> None:
     description = {
         "format_version": 1,
         "name": "gpt4video-shapes",
-        "understanding": {"kind": "native", "sampling": {"kind": "uniform", "num_frames": NUM_FRAMES}},
+        "understanding": {
+            "kind": "native",
+            "clip_layer": c.stages.clip.layer,
+            "sampling": {"kind": "uniform", "num_frames": NUM_FRAMES},
+        },
         "generation": {"kind": "diffusers", "pipeline": "pipeline"},
         "safety": {"folder": "safety"},
     }

@@ -101,6 +101,33 @@ def test_patch_tokens_are_those_of_the_chosen_block(folder, frames, layer):
     torch.testing.assert_close(encoder.patch_tokens(pixels), visual.ln_post(x)[:, 1:])
 
 
+RESNET = {**CONFIG, "vision_cfg": {"image_size": 64, "width": 4, "layers": [1, 2, 1, 1], "head_width": 32}}
+
+
+@pytest.mark.parametrize(
+    ("layer", "width", "cells"), [("last", 128, 2), ("penultimate", 64, 4), ("antepenultimate", 32, 8)]
+)
+def test_the_patches_of_a_resnet_are_the_cells_of_a_stage(layer, width, cells):
+    encoder = ClipEncoder(make_clip(RESNET).eval(), layer)
+    pixels = encoder.preprocess(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8))
+    tokens = encoder.patch_tokens(pixels)
+    assert encoder.grid == (cells, cells) and encoder.width == width
+    assert tokens.shape == (2, cells * cells, width)
+    stages = encoder.model.visual.forward_intermediates(pixels)["image_intermediates"]
+    whole = next(stage for stage in stages if stage.shape[-1] == cells and stage.shape[1] == width)
+    assert torch.equal(tokens, whole.flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize("config", [CONFIG, RESNET])
+def test_one_look_gives_tokens_and_features(config):
+    encoder = ClipEncoder(make_clip(config).eval())
+    size = (2, encoder.image_size, encoder.image_size, 3)
+    pixels = encoder.preprocess(np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8))
+    tokens, features = encoder.look(pixels)
+    torch.testing.assert_close(tokens, encoder.patch_tokens(pixels))
+    torch.testing.assert_close(features, encoder.image_features(pixels))
+
+
 def test_features_have_length_one(folder, frames):
     encoder = ClipEncoder.from_pretrained(folder)
     features = encoder.image_features(encoder.preprocess(frames))
@@ -127,7 +154,9 @@ def test_misfits_say_what_is_wrong(folder, tmp_path):
     (tmp_path / "open_clip_config.json").write_text((folder / "open_clip_config.json").read_text())
     with pytest.raises(ConfigError, match="has no weights"):
         ClipEncoder.from_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="layer must be one of last, penultimate, got 'first'"):
+    with pytest.raises(
+        ConfigError, match="layer must be one of last, penultimate, antepenultimate, got 'first'"
+    ):
         ClipEncoder.from_pretrained(folder, layer="first")
     with pytest.raises(ConfigError, match="unexpected keyword argument 'widht'"):
         make_clip({**CONFIG, "vision_cfg": {"widht": 3}})

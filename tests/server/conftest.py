@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx2
 import openai
 import pytest
-from gpt4video.assistant import Assistant
 from web_stand_ins import make_assistant, mp4_of, running
 
+from gpt4video.assistant import Assistant
 from server.app import create_app
 from server.settings import Settings
 

@@ -42,7 +42,8 @@ def test_frames_are_those_in_the_middle_of_equal_stretches():
 def test_posted_clips_fit_the_encoder():
     rng = np.random.default_rng(0)
     scene = data.sample_scene(rng)
-    frames, times = post(scene, rng)
+    frames, times, aspect = post(scene, rng)
+    assert 9 / 16 - 0.01 <= aspect <= 16 / 9 + 0.01
     assert frames.shape[1:] == (64, 64, 3)
     assert len(frames) == len(times) <= data.NUM_FRAMES
     assert (np.diff(times) > 0).all()

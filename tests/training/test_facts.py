@@ -1,9 +1,9 @@
-"""The facts of a scene, and the head that reads them."""
+"""The facts of a scene, and the heads that read them."""
 
 import torch
 
 from gpt4video.shapes.world import COLORS, MOTIONS, SHAPES, Scene, Thing
-from gpt4video.training.facts import UNKNOWN, FactsHead, facts_of
+from gpt4video.training.facts import UNKNOWN, CellsHead, FactsHead, cells_of, facts_of
 
 SCENE = Scene((Thing("red", "circle", "small", "left"), Thing("blue", "star", "large", "growing")), "navy")
 
@@ -28,4 +28,44 @@ def test_the_head_learns_facts_by_heart():
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.1
+    assert all(share == 1.0 for share in right.values())
+
+
+def test_cells_say_what_covers_each_patch():
+    things = (
+        Thing("red", "square", "large", "still", x=-0.3125, y=0.0625, angle=0.1),
+        Thing("blue", "circle", "small", "still", x=0.4375, y=-0.4375, event="appears"),
+    )
+    scene = Scene(things, "navy", 2.0)
+    cells = cells_of([scene, scene], [0.0, 1.9], [1.0, 1.0], (8, 8))
+    red, blue = list(COLORS).index("red"), list(COLORS).index("blue")
+    at = 4 * 8 + 1  # the centre of this patch is (-0.3125, 0.0625)
+    assert (cells.shape[0, at], cells.color[0, at]) == (SHAPES.index("square"), red)
+    radius = 8 * 0.205
+    torch.testing.assert_close(
+        cells.pose[0, at], torch.tensor([0, 0, radius, 0.921061, 0.389418]), atol=1e-5, rtol=1e-5
+    )
+    assert cells.pose[0, at + 1, 0] == -1, "seen from the patch to the right, the centre lies to the left"
+    assert cells.color[:, 7].tolist() == [UNKNOWN, blue], "nothing is there before it appears"
+    assert cells.pose[1, 7, 3:].tolist() == [0, 0], "nobody can say how a circle is turned"
+    assert (cells.shape[0] != UNKNOWN).sum() < 16
+
+
+def test_cells_follow_a_picture_that_was_squeezed():
+    scene = Scene((Thing("red", "circle", "large", "still", x=0.75, y=0.0),), "navy", 2.0)
+    wide = cells_of([scene], [0.0], [2.0], (8, 8))
+    covered = (wide.shape[0].view(8, 8) != UNKNOWN).nonzero()
+    assert set(covered[:, 0].tolist()) == {3, 4} and set(covered[:, 1].tolist()) == {6, 7}
+
+
+def test_the_head_of_cells_learns_by_heart():
+    torch.manual_seed(0)
+    head, patches = CellsHead(16), torch.randn(1, 64, 16)
+    cells = cells_of([SCENE], [0.5], [1.0], (8, 8))
+    optimizer = torch.optim.Adam(head.parameters(), 0.05)
+    for _ in range(100):
+        loss, right = head.loss(patches, cells)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     assert all(share == 1.0 for share in right.values())

@@ -20,8 +20,8 @@ LOOP = {"steps": 2, "warmup": 1, "log_every": 1}
 DRAWER = {"channels": [16, 32], "heads": 2, "clips": 16, "batch": 16, "loop": {**LOOP, "ema": 0.5}}
 TINY = {
     "clip": {
-        "width": 32,
-        "layers": 2,
+        "width": 4,
+        "layers": [1, 1, 1, 1],
         "text_width": 32,
         "text_layers": 1,
         "clips": 8,

@@ -15,12 +15,12 @@ import torch
 from tokenizers import normalizers
 from torch import Tensor, nn
 
-from gpt4video.models.clip import ClipEncoder, make_clip, save_clip, text_tokenizer
+from gpt4video.models.clip import ClipEncoder, Layer, make_clip, save_clip, text_tokenizer
 from gpt4video.models.tokenizer import train_tokenizer
 from gpt4video.shapes.language.describe import caption, frame_caption, paraphrase, prompt, request_of
 from gpt4video.shapes.world import Scene, sample_scene
 from gpt4video.training.data import Pool
-from gpt4video.training.facts import Facts, FactsHead, facts_of
+from gpt4video.training.facts import Cells, CellsHead, cells_of
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
 
 
@@ -30,10 +30,12 @@ class ClipConfig:
 
     embed_dim: int = 128
     """Width of the shared space."""
-    width: int = 128
-    """Width of the image tower."""
-    layers: int = 4
-    """Layers of the image tower."""
+    width: int = 24
+    """Width of the image tower, a ResNet: its stages are 4, 8, 16 and 32 times as wide."""
+    layers: tuple[int, int, int, int] = (2, 4, 2, 1)
+    """Blocks of each of its stages."""
+    layer: Layer = "antepenultimate"
+    """Whose cells are the patches: of a frame of 64x64, the second stage has 8x8."""
     text_width: int = 128
     """Width of the text tower."""
     text_layers: int = 3
@@ -47,8 +49,8 @@ class ClipConfig:
     family: int = 12
     """Most frames of a step that share their colours and background, so that only shape, size and place tell
     them apart. With 1, colours alone win the contrast and shapes are never learned: measured, see LOG.md."""
-    facts: float = 0.3
-    """Weight of the facts that are read off an image's embedding beside the contrast."""
+    cells: float = 1.0
+    """Weight of telling from each patch what covers it, beside the contrast."""
     clips: int = 5000
     """Clips of the pool."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=900, learning_rate=1.5e-3, warmup=150))
@@ -60,9 +62,8 @@ class ClipConfig:
             "embed_dim": self.embed_dim,
             "vision_cfg": {
                 "image_size": 64,
-                "patch_size": 8,
                 "width": self.width,
-                "layers": self.layers,
+                "layers": list(self.layers),
                 "head_width": 32,
             },
             "text_cfg": {
@@ -115,9 +116,9 @@ class ClipTask:
         self.tokenizer = caption_tokenizer(config)
         self.description = config.model(len(self.tokenizer), self.tokenizer.eos_token_id)
         self.model: Any = make_clip(self.description).to(device())
-        self.encoder = ClipEncoder(self.model).to(device())
-        self.facts = FactsHead(1, config.embed_dim).to(device())
-        self.modules: dict[str, nn.Module] = {"clip": self.model, "facts": self.facts}
+        self.encoder = ClipEncoder(self.model, config.layer).to(device())
+        self.cells = CellsHead(self.encoder.width).to(device())
+        self.modules: dict[str, nn.Module] = {"clip": self.model, "cells": self.cells}
 
     def say(self, index: int, frame: int, rng: np.random.Generator) -> str:
         """A caption of one frame of one clip."""
@@ -138,24 +139,26 @@ class ClipTask:
             chosen.update(dict.fromkeys(int(i) for i in some))
         return list(chosen)[: self.config.batch]
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Facts]:
-        """Frames (B, 64, 64, 3) uint8, caption ids (B, K), and the facts of each frame."""
-        frames, texts, scenes, times = [], [], [], []
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Cells]:
+        """Frames (B, 64, 64, 3) uint8, caption ids (B, K), and what covers the patches of each frame."""
+        frames, texts, scenes, times, aspects = [], [], [], [], []
         for index in self.choose(rng):
             frame = int(rng.integers(self.pool.counts[index]))
             frames.append(self.pool.frames(index)[frame])
             texts.append(self.say(index, frame, rng))
             scenes.append(self.pool.scenes[index])
             times.append(float(self.pool.times[index, frame]))
+            aspects.append(float(self.pool.aspects[index]))
         ids = self.tokenizer(
             texts, padding="max_length", truncation=True, max_length=self.config.context, return_tensors="pt"
         ).input_ids
-        return torch.from_numpy(np.stack(frames)).to(device()), ids.to(device()), facts_of(scenes, times)
+        cells = cells_of(scenes, times, aspects, self.encoder.grid)
+        return torch.from_numpy(np.stack(frames)).to(device()), ids.to(device()), cells
 
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Symmetric cross-entropy over the batch, and the facts."""
-        frames, ids, facts = self.batch(randomness.numpy)
-        image = self.encoder.image_features(self.encoder.preprocess(frames))
+        """Symmetric cross-entropy over the batch, and what the patches say."""
+        frames, ids, cells = self.batch(randomness.numpy)
+        patches, image = self.encoder.look(self.encoder.preprocess(frames))
         text = self.encoder.text_features(ids)
         scale = self.model.logit_scale.clamp(max=4.6052).exp()  # 100, as in the paper
         logits = scale * image.float() @ text.float().T
@@ -164,8 +167,8 @@ class ClipTask:
             nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)
         ) / 2
         right = float((logits.argmax(1) == target).float().mean())
-        extra, known = self.facts.loss(image[:, None], facts)
-        return loss + self.config.facts * extra, {"top1": right, "contrast": float(loss.detach()), **known}
+        extra, known = self.cells.loss(patches, cells)
+        return loss + self.config.cells * extra, {"top1": right, "contrast": float(loss.detach()), **known}
 
 
 def train(config: ClipConfig, folder: Path, out: Path, pools: Path, *, resume: bool = True) -> None:

@@ -69,6 +69,8 @@ class DrawerStage:
     """Share of prompts that are left empty, for classifier-free guidance."""
     steps: int = 8
     """Denoising steps of the pipeline."""
+    objects: float = 4.0
+    """How much the latents of objects count; those of the background count 1."""
     on_grid: float = 0.7
     """Share of training steps at the times that sampling visits."""
     guidance: float = 3.0
@@ -119,6 +121,16 @@ def with_motion(unet: UNet2DConditionModel, stage: DrawerStage) -> UNetMotionMod
         motion_max_seq_length=32,
     )
     return UNetMotionModel.from_unet2d(unet, adapter)
+
+
+def weights_of(latents: Tensor, objects: float) -> Tensor:
+    """How much each place counts: `objects` where it differs from the frame's plain background, 1 elsewhere.
+
+    Latents (B, C, h, w) or (B, C, T, h, w) to weights with one channel.
+    """
+    plain = latents.flatten(-2).median(-1).values[..., None, None]
+    differs = (latents - plain).abs().amax(1, keepdim=True) > 1.0  # latents have unit variance
+    return torch.where(differs, objects, 1.0)
 
 
 @contextmanager
@@ -223,7 +235,7 @@ class DrawerTask:
         return torch.where(on_grid, visited, anywhere)
 
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Squared error of the velocity."""
+        """Squared error of the velocity, objects above all."""
         rng, stage = randomness.numpy, self.stage
         stride = int(rng.choice(stage.strides)) if stage.kind == "motion" else NUM_FRAMES
         count = stage.batch * stride // NUM_FRAMES
@@ -245,7 +257,8 @@ class DrawerTask:
         else:
             with frames_at(self.unet, indices):
                 guess = self.unet(noised, times, states.repeat_interleave(len(indices), 0)).sample
-        return ((guess.float() - target) ** 2).mean(), {}
+        weights = weights_of(x, stage.objects).to(device())
+        return (weights * (guess.float() - target) ** 2).mean() / weights.mean(), {}
 
 
 def train(stage: DrawerStage, folder: Path, out: Path, latents: Path, *, resume: bool = True) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from gpt4video.models.abstractor import Abstractor, AbstractorConfig
 from gpt4video.models.backbone import BackboneForCausalLM
-from gpt4video.models.clip import ClipEncoder
+from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
 from gpt4video.shapes.language.questions import sample_question
@@ -125,10 +125,12 @@ def patch_features(encoder: ClipEncoder, pool: Pool, path: Path) -> NDArray[np.f
 class SeeingTask:
     """Predict the assistant's words, with videos as soft tokens."""
 
-    def __init__(self, stage: AbstractorStage | InstructStage, out: Path, pool: Pool, cache: Path) -> None:
+    def __init__(
+        self, stage: AbstractorStage | InstructStage, out: Path, pool: Pool, cache: Path, layer: Layer
+    ) -> None:
         self.stage, self.pool = stage, pool
         torch.manual_seed(stage.loop.seed)
-        encoder = ClipEncoder.from_pretrained(out / "clip").float().eval().to(device())
+        encoder = ClipEncoder.from_pretrained(out / "clip", layer).float().eval().to(device())
         self.features = patch_features(encoder, pool, cache)
         self.tokenizer: Any = load_tokenizer(out / "language_base")
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
@@ -212,11 +214,17 @@ class SeeingTask:
 
 
 def train(
-    stage: AbstractorStage | InstructStage, folder: Path, out: Path, pools: Path, *, resume: bool = True
+    stage: AbstractorStage | InstructStage,
+    folder: Path,
+    out: Path,
+    pools: Path,
+    layer: Layer,
+    *,
+    resume: bool = True,
 ) -> None:
     """Train and save to `out/abstractor_base`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips)
-    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}.npy")
+    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}.npy", layer)
     run(task, stage.loop, folder, resume=resume)
     instructed = isinstance(stage, InstructStage)
     task.abstractor.half().save_pretrained(out / ("abstractor" if instructed else "abstractor_base"))
