@@ -23,6 +23,7 @@ from gpt4video.models.abstractor import Abstractor, AbstractorConfig
 from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
+from gpt4video.shapes import views
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.world import Mix, Part, Scene
@@ -83,26 +84,54 @@ class InstructStage:
     """How long and how fast."""
 
 
+@dataclass(frozen=True)
+class View:
+    """A clip of the pool as it is, in a mirror, backwards, or both, and the scene that it then shows."""
+
+    clip: int
+    scene: Scene
+    mirrored: bool = False
+    reversed: bool = False
+
+
+def views_of(pool: Pool) -> list[View]:
+    """Every view of every clip of the pool that shows a scene of training: up to four for one drawing."""
+    found: list[View] = []
+    for clip, scene in enumerate(pool.scenes):
+        for mirror, plain in ((False, scene), (True, views.mirrored(scene))):
+            if plain is None:
+                continue
+            found.append(View(clip, plain, mirror))
+            if backwards := views.reversed(plain):
+                found.append(View(clip, backwards, mirror, True))
+    return found
+
+
 @dataclass
 class Posting:
-    """Where a dialogue takes its posted scenes from: the pool, remembering which."""
+    """Where a dialogue takes its posted scenes from: views of a pool, remembering which."""
 
-    pool: Pool
+    views: list[View]
     indices: list[int] = field(default_factory=list)
 
     def __call__(self, rng: np.random.Generator, part: Part, mix: Mix) -> Scene:
-        """A scene of the pool that the mix allows."""
+        """A scene that the mix allows."""
         while True:
-            index = int(rng.integers(len(self.pool)))
-            scene = self.pool.scenes[index]
+            index = int(rng.integers(len(self.views)))
+            scene = self.views[index].scene
             if (mix.events or not scene.event) and (mix.order or not scene.order):
                 self.indices.append(index)
                 return scene
 
 
 @torch.no_grad()
-def patch_features(encoder: ClipEncoder, pool: Pool, path: Path) -> NDArray[np.float16]:
-    """CLIP's patch tokens of the whole pool, (N, T, P, C), computed once and memory-mapped."""
+def patch_features(
+    encoder: ClipEncoder, pool: Pool, path: Path, *, mirror: bool = False
+) -> NDArray[np.float16]:
+    """CLIP's patch tokens of the whole pool, or of its mirror image, (N, T, P, C).
+
+    Computed once and memory-mapped.
+    """
     rows, columns = encoder.grid
     shape = (len(pool), NUM_FRAMES, rows * columns, encoder.width)
     if not path.exists():
@@ -111,9 +140,11 @@ def patch_features(encoder: ClipEncoder, pool: Pool, path: Path) -> NDArray[np.f
         for start in range(0, len(pool), 10):
             stop = min(start + 10, len(pool))
             shard = pool.shards[start // SHARD][start % SHARD : start % SHARD + stop - start]
-            pixels = encoder.preprocess(
-                shard.reshape(-1, *shard.shape[2:]).copy()
-            )  # a memory map is read-only
+            frames = shard.reshape(-1, *shard.shape[2:])
+            frames = (
+                np.ascontiguousarray(frames[:, :, ::-1]) if mirror else frames.copy()
+            )  # maps are read-only
+            pixels = encoder.preprocess(frames)
             tokens = encoder.patch_tokens(pixels.to(device()))
             features[start:stop] = tokens.reshape(stop - start, *shape[1:]).half().cpu().numpy()
         features.flush()
@@ -131,7 +162,11 @@ class SeeingTask:
         self.stage, self.pool = stage, pool
         torch.manual_seed(stage.loop.seed)
         encoder = ClipEncoder.from_pretrained(out / "clip", layer).float().eval().to(device())
-        self.features = patch_features(encoder, pool, cache)
+        self.features = (
+            patch_features(encoder, pool, cache.with_suffix(".npy")),
+            patch_features(encoder, pool, cache.with_name(f"{cache.name}-mirrored.npy"), mirror=True),
+        )
+        self.views = views_of(pool)
         self.tokenizer: Any = load_tokenizer(out / "language_base")
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
         self.model: Any = BackboneForCausalLM.from_pretrained(out / "language_base").float().to(device())
@@ -160,8 +195,8 @@ class SeeingTask:
         self.modules["facts"] = self.facts
 
     def dialogue(self, rng: np.random.Generator) -> Example:
-        """One conversation, its videos named by their places in the pool."""
-        posting = Posting(self.pool)
+        """One conversation, its videos named by their places among the views."""
+        posting = Posting(self.views)
         if isinstance(self.stage, AbstractorStage):
             scene = posting(rng, "training", Mix())
             kind = "describe" if rng.random() < self.stage.captions else None
@@ -176,12 +211,27 @@ class SeeingTask:
         example.videos = [posting.indices[k] for k in example.videos]
         return example
 
-    def soft_tokens(self, indices: list[int]) -> Tensor:
-        """Soft tokens of clips of the pool, (B, Q + 1, D)."""
-        patches = torch.from_numpy(np.stack([self.features[i] for i in indices])).to(device()).float()
-        times = torch.from_numpy(self.pool.times[indices]).float().to(device())
-        counts = torch.from_numpy(self.pool.counts[indices]).to(device())
-        mask = torch.arange(NUM_FRAMES, device=device())[None] < counts[:, None]
+    def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Patch tokens (T, P, C) and times (T,) of a view; with `rng`, without a frame or two of them."""
+        count = int(self.pool.counts[view.clip])
+        shown = np.arange(count)
+        if rng is not None and count > 6:
+            shown = np.sort(rng.choice(count, count - int(rng.integers(3)), replace=False))
+        tokens = self.features[view.mirrored][view.clip][shown]
+        times = self.pool.times[view.clip][shown]
+        if view.reversed:
+            tokens, times = tokens[::-1].copy(), view.scene.duration - times[::-1]
+        return torch.from_numpy(tokens).float(), torch.from_numpy(times).float()
+
+    def soft_tokens(self, indices: list[int], rng: np.random.Generator | None = None) -> Tensor:
+        """Soft tokens of views, (B, Q + 1, D)."""
+        films = [self.film(self.views[i], rng) for i in indices]
+        pad = nn.utils.rnn.pad_sequence
+        patches, times = (
+            pad(list(values), batch_first=True).to(device()) for values in zip(*films, strict=True)
+        )
+        counts = torch.tensor([len(t) for _, t in films], device=device())
+        mask = torch.arange(times.shape[1], device=device())[None] < counts[:, None]
         tokens: Tensor = self.abstractor(patches, times, mask)
         return tokens
 
@@ -206,10 +256,10 @@ class SeeingTask:
             count, looked = self.stage.batch, self.stage.looked
         rows = pack([self.dialogue(rng) for _ in range(count)], self.stage.row, self.tokenizer.pad_token_id)
         more = max(0, looked - len(rows.videos))
-        videos = [*rows.videos, *(int(i) for i in rng.integers(len(self.pool), size=more))]
-        soft = self.soft_tokens(videos)
+        videos = [*rows.videos, *(int(i) for i in rng.integers(len(self.views), size=more))]
+        soft = self.soft_tokens(videos, rng)
         loss, right = weighted_loss(self.logits(rows, soft[: len(rows.videos)]), rows)
-        facts, known = self.facts.loss(soft, facts_of([self.pool.scenes[i] for i in videos]))
+        facts, known = self.facts.loss(soft, facts_of([self.views[i].scene for i in videos]))
         return loss + self.stage.facts * facts, {"right": right, **known}
 
 
@@ -224,7 +274,7 @@ def train(
 ) -> None:
     """Train and save to `out/abstractor_base`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips)
-    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}.npy", layer)
+    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}", layer)
     run(task, stage.loop, folder, resume=resume)
     instructed = isinstance(stage, InstructStage)
     task.abstractor.half().save_pretrained(out / ("abstractor" if instructed else "abstractor_base"))
