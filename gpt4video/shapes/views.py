@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gpt4video.shapes.world import Part, Scene, Thing, part_of
+from gpt4video.shapes.world import Event, Part, Scene, Thing, part_of
 
 MIRRORED = {"left": "right", "right": "left"}
 REVERSED = {**MIRRORED, "up": "down", "down": "up", "growing": "shrinking", "shrinking": "growing"}
-REVERSED_EVENTS = {"appears": "vanishes", "vanishes": "appears", "recolors": "recolors"}
+REVERSED_EVENTS: dict[Event, Event] = {"appears": "vanishes", "vanishes": "appears", "recolors": "recolors"}
 
 
 def mirrored(scene: Scene, part: Part = "training") -> Scene | None:

@@ -8,7 +8,8 @@ table with a row for each colour holds a scene:
 
 The path is where it is and how large, at a few moments: motions, relations and order all lie in it.
 
-A single frame is told cell by cell: which object covers each patch, and where and how it lies.
+A single frame is told cell by cell: which object covers each patch, and where and how it lies. Words are
+asked what they say, and asked back: contrast with pictures alone left those for shapes and motions all alike.
 Suffixes: B batch, K colours, S soft tokens, D their width, P patches, C their width.
 """
 
@@ -20,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpt4video.shapes.world import BACKGROUNDS, COLORS, EVENTS, MOTIONS, SHAPES, SIZES, Scene
+from gpt4video.shapes.language.describe import Request
+from gpt4video.shapes.world import BACKGROUNDS, COLORS, EVENTS, MOTIONS, SHAPES, SIZES, SPEEDS, Scene
 
 UNKNOWN = -100
 """The target of what cannot be said; cross-entropy leaves it out."""
@@ -163,6 +165,89 @@ class CellsHead(nn.Module):
         loss = loss + nn.functional.smooth_l1_loss(pose[there], cells.pose[there])
         right = {"shape": _right(shape, cells.shape), "color": _right(color, cells.color)}
         return loss, {**right, "background": _right(background.mean(1), cells.background)}
+
+
+ROWS = (*COLORS, None)
+"""Objects that a request names by their colour, and those whose colour it leaves unsaid."""
+SAID: dict[str, tuple[str, ...]] = {
+    "shape": SHAPES,
+    "motion": MOTIONS,
+    "size": tuple(SIZES),
+    "speed": tuple(SPEEDS),
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What requests say: `present` (B, R), `fields` (B, R) each, `background` (B,).
+
+    One class more than there are values means unsaid; nothing is asked of rows without an object.
+    """
+
+    present: Tensor
+    fields: dict[str, Tensor]
+    background: Tensor
+
+
+def told_of(requests: list[Request]) -> Told:
+    """What each request says of the objects of each colour."""
+    shape = (len(requests), len(ROWS))
+    present = torch.zeros(shape)
+    fields = {name: torch.full(shape, UNKNOWN) for name in SAID}
+    background = torch.full((len(requests),), len(BACKGROUNDS))
+    for b, request in enumerate(requests):
+        for wanted in request.things:
+            row = ROWS.index(wanted.color)
+            present[b, row] = 1
+            for name, values in SAID.items():
+                value = getattr(wanted, name)
+                fields[name][b, row] = values.index(value) if value else len(values)
+        if request.background:
+            background[b] = list(BACKGROUNDS).index(request.background)
+    return Told(present, fields, background)
+
+
+class ToldHead(nn.Module):
+    """Embeddings of requests (B, E) to what they say."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.sizes = [1, *(len(values) + 1 for values in SAID.values())]
+        self.rows = nn.Linear(width, len(ROWS) * sum(self.sizes))
+        self.background = nn.Linear(width, len(BACKGROUNDS) + 1)
+
+    def loss(self, embeddings_BE: Tensor, told: Told) -> tuple[Tensor, dict[str, float]]:
+        """The sum of the losses, and how much of each is right."""
+        normed = self.norm(embeddings_BE)
+        present, *fields = self.rows(normed).unflatten(1, (len(ROWS), -1)).split(self.sizes, -1)
+        background = self.background(normed)
+        loss = 4 * nn.functional.binary_cross_entropy_with_logits(present[..., 0], told.present)
+        loss = loss + nn.functional.cross_entropy(background, told.background)
+        right = {"background": _right(background, told.background)}
+        for (name, target), logits in zip(told.fields.items(), fields, strict=True):
+            loss = loss + nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+            right[name] = _right(logits, target)
+        return loss, right
+
+
+class RecallHead(nn.Module):
+    """States of a text (B, S, D) to the tokens that were read last at each place.
+
+    The drawer reads these states word by word, so each has to hold its phrase.
+    """
+
+    def __init__(self, width: int, vocab_size: int, back: int = 4) -> None:
+        super().__init__()
+        self.back, self.vocab_size = back, vocab_size
+        self.out = nn.Linear(width, back * vocab_size)
+
+    def loss(self, states_BSD: Tensor, ids_BS: Tensor, pad: int) -> tuple[Tensor, float]:
+        """Cross-entropy of the last tokens, padding left out, and the share that is right."""
+        places = (ids_BS != pad) & (torch.arange(ids_BS.shape[1], device=ids_BS.device) >= self.back - 1)
+        last = torch.stack([ids_BS.roll(k, 1) for k in range(self.back)], -1)[places]
+        logits = self.out(states_BSD[places]).unflatten(-1, (self.back, self.vocab_size))
+        return nn.functional.cross_entropy(logits.flatten(0, 1), last.flatten()), _right(logits, last)
 
 
 def _right(logits: Tensor, target: Tensor) -> float:

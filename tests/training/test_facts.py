@@ -2,8 +2,18 @@
 
 import torch
 
+from gpt4video.shapes.language.describe import Request, Wanted
 from gpt4video.shapes.world import COLORS, MOTIONS, SHAPES, Scene, Thing
-from gpt4video.training.facts import UNKNOWN, CellsHead, FactsHead, cells_of, facts_of
+from gpt4video.training.facts import (
+    ROWS,
+    UNKNOWN,
+    CellsHead,
+    FactsHead,
+    ToldHead,
+    cells_of,
+    facts_of,
+    told_of,
+)
 
 SCENE = Scene((Thing("red", "circle", "small", "left"), Thing("blue", "star", "large", "growing")), "navy")
 
@@ -65,6 +75,31 @@ def test_the_head_of_cells_learns_by_heart():
     optimizer = torch.optim.Adam(head.parameters(), 0.05)
     for _ in range(100):
         loss, right = head.loss(patches, cells)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(share == 1.0 for share in right.values())
+
+
+REQUEST = Request((Wanted("star", "red", motion="left"), Wanted("ring")), "navy")
+
+
+def test_what_a_request_leaves_unsaid_is_told_apart():
+    told = told_of([REQUEST, Request((Wanted("circle", "blue"),))])
+    red, unsaid = ROWS.index("red"), ROWS.index(None)
+    assert told.present[0].nonzero().flatten().tolist() == [red, unsaid]
+    assert told.fields["shape"][0, red] == SHAPES.index("star")
+    assert told.fields["motion"][0, unsaid] == len(MOTIONS), "its motion is unsaid"
+    assert told.fields["motion"][0, ROWS.index("pink")] == UNKNOWN, "nothing is asked of what is not there"
+    assert told.background.tolist() == [3, 4]
+
+
+def test_the_head_of_words_learns_by_heart():
+    torch.manual_seed(0)
+    head, embeddings, told = ToldHead(16), torch.randn(4, 16), told_of([REQUEST] * 4)
+    optimizer = torch.optim.Adam(head.parameters(), 0.05)
+    for _ in range(60):
+        loss, right = head.loss(embeddings, told)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

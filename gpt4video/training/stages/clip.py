@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from gpt4video.models.clip import ClipEncoder, Layer, make_clip, save_clip, text_tokenizer
 from gpt4video.models.tokenizer import train_tokenizer
-from gpt4video.shapes.language.describe import caption, frame_caption, paraphrase, prompt, request_of
+from gpt4video.shapes.language.describe import Request, caption, frame_caption, paraphrase, prompt, request_of
 from gpt4video.shapes.world import Scene, sample_scene
 from gpt4video.training.data import Pool
-from gpt4video.training.facts import Cells, CellsHead, cells_of
+from gpt4video.training.facts import Cells, CellsHead, RecallHead, ToldHead, cells_of, told_of
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
 
 
@@ -51,6 +51,10 @@ class ClipConfig:
     them apart. With 1, colours alone win the contrast and shapes are never learned: measured, see LOG.md."""
     cells: float = 1.0
     """Weight of telling from each patch what covers it, beside the contrast."""
+    told: float = 0.5
+    """Weight of telling from the words of a request what they say."""
+    recall: float = 1.0
+    """Weight of recalling at each word the last few words."""
     clips: int = 5000
     """Clips of the pool."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=900, learning_rate=1.5e-3, warmup=150))
@@ -118,17 +122,27 @@ class ClipTask:
         self.model: Any = make_clip(self.description).to(device())
         self.encoder = ClipEncoder(self.model, config.layer).to(device())
         self.cells = CellsHead(self.encoder.width).to(device())
-        self.modules: dict[str, nn.Module] = {"clip": self.model, "cells": self.cells}
+        self.told = ToldHead(config.embed_dim).to(device())
+        self.modules: dict[str, nn.Module] = {"clip": self.model, "cells": self.cells, "told": self.told}
+        self.recall = RecallHead(config.text_width, len(self.tokenizer)).to(device())
+        self.modules["recall"] = self.recall
+        self.states: Tensor = torch.empty(0)
+        self.model.ln_final.register_forward_hook(self._keep)
 
-    def say(self, index: int, frame: int, rng: np.random.Generator) -> str:
-        """A caption of one frame of one clip."""
+    def _keep(self, _module: nn.Module, _inputs: object, states: Tensor) -> None:
+        """Remember the text tower's states, which open_clip pools and drops."""
+        self.states = states
+
+    def say(self, index: int, frame: int, rng: np.random.Generator) -> tuple[str, Request | None]:
+        """A caption of one frame of one clip, and what it says if it is a request."""
         scene = self.pool.scenes[index]
         kind = rng.random()
-        if kind < 0.5:
-            return frame_caption(scene, float(self.pool.times[index, frame]), rng)
-        if kind < 0.7:
-            return prompt(request_of(scene, rng))
-        return caption(scene, rng) if kind < 0.85 else paraphrase(request_of(scene, rng), rng, "training")
+        if kind < 0.4:
+            return frame_caption(scene, float(self.pool.times[index, frame]), rng), None
+        if kind < 0.55:
+            return caption(scene, rng), None
+        request = request_of(scene, rng)
+        return (prompt(request) if kind < 0.8 else paraphrase(request, rng, "training")), request
 
     def choose(self, rng: np.random.Generator) -> list[int]:
         """Clips of a batch: some of a family, then some of another."""
@@ -139,13 +153,15 @@ class ClipTask:
             chosen.update(dict.fromkeys(int(i) for i in some))
         return list(chosen)[: self.config.batch]
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Cells]:
-        """Frames (B, 64, 64, 3) uint8, caption ids (B, K), and what covers the patches of each frame."""
-        frames, texts, scenes, times, aspects = [], [], [], [], []
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Cells, list[Request | None]]:
+        """Frames (B, 64, 64, 3) uint8, caption ids (B, K), what covers the patches, and what is requested."""
+        frames, texts, requests, scenes, times, aspects = [], [], [], [], [], []
         for index in self.choose(rng):
             frame = int(rng.integers(self.pool.counts[index]))
             frames.append(self.pool.frames(index)[frame])
-            texts.append(self.say(index, frame, rng))
+            text, request = self.say(index, frame, rng)
+            texts.append(text)
+            requests.append(request)
             scenes.append(self.pool.scenes[index])
             times.append(float(self.pool.times[index, frame]))
             aspects.append(float(self.pool.aspects[index]))
@@ -153,11 +169,11 @@ class ClipTask:
             texts, padding="max_length", truncation=True, max_length=self.config.context, return_tensors="pt"
         ).input_ids
         cells = cells_of(scenes, times, aspects, self.encoder.grid)
-        return torch.from_numpy(np.stack(frames)).to(device()), ids.to(device()), cells
+        return torch.from_numpy(np.stack(frames)).to(device()), ids.to(device()), cells, requests
 
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Symmetric cross-entropy over the batch, and what the patches say."""
-        frames, ids, cells = self.batch(randomness.numpy)
+        """Symmetric cross-entropy over the batch, and what the patches and the words say."""
+        frames, ids, cells, requests = self.batch(randomness.numpy)
         patches, image = self.encoder.look(self.encoder.preprocess(frames))
         text = self.encoder.text_features(ids)
         scale = self.model.logit_scale.clamp(max=4.6052).exp()  # 100, as in the paper
@@ -168,7 +184,14 @@ class ClipTask:
         ) / 2
         right = float((logits.argmax(1) == target).float().mean())
         extra, known = self.cells.loss(patches, cells)
-        return loss + self.config.cells * extra, {"top1": right, "contrast": float(loss.detach()), **known}
+        figures = {"top1": right, "contrast": float(loss.detach()), **known}
+        recalled, figures["recall"] = self.recall.loss(self.states, ids, self.tokenizer.pad_token_id)
+        loss = loss + self.config.cells * extra + self.config.recall * recalled
+        if asked := [i for i, request in enumerate(requests) if request]:
+            spoken, heard = self.told.loss(text[asked].float(), told_of([r for r in requests if r]))
+            figures |= {f"told_{name}": share for name, share in heard.items()}
+            loss = loss + self.config.told * spoken
+        return loss, figures
 
 
 def train(config: ClipConfig, folder: Path, out: Path, pools: Path, *, resume: bool = True) -> None:
