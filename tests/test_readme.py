@@ -42,6 +42,9 @@ def test_a_command_and_its_options_exist(command, capsys):
                 assert re.search(rf"(?<![\w-]){re.escape(option)}\b", told), f"{option} is not in {told}"
         case "curl":
             assert re.search(r"http://localhost:8000/v1/(ask|videos)$", " ".join(words[1:2]))
+        case "python":
+            assert words[0] == "-m"
+            assert list(ROOT.glob(words[1].replace(".", "/") + "*")), f"there is no module {words[1]}"
         case _:
             pytest.fail(f"Nobody checks {program}.")
 
