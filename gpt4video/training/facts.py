@@ -101,8 +101,8 @@ TURNS = {"square": 4, "triangle": 3, "star": 5, "cross": 4}
 class Cells:
     """What covers each patch of a batch of frames: `shape` and `color` (B, P), `UNKNOWN` where nothing does.
 
-    `pose` (B, P, 5): its centre as seen from the patch, in patches, right and down; its radius, in patches;
-    cosine and sine of its angle times its symmetry, both 0 for what is round. `background` is (B,).
+    `pose` (B, P, 5): its centre as seen from the patch, right and down, and its radius, all in patches of a
+    square picture; cosine and sine of its angle times its symmetry, both 0 for what is round. `background`: (B,).
     """
 
     shape: Tensor
