@@ -102,7 +102,8 @@ class Cells:
     """What covers each patch of a batch of frames: `shape` and `color` (B, P), `UNKNOWN` where nothing does.
 
     `pose` (B, P, 5): its centre as seen from the patch, right and down, and its radius, all in patches of a
-    square picture; cosine and sine of its angle times its symmetry, both 0 for what is round. `background`: (B,).
+    square picture; cosine and sine of its angle times its symmetry, both 0 for what is round. `background` is
+    (B,).
     """
 
     shape: Tensor
