@@ -2,7 +2,8 @@
 
 clip, language            know nothing of each other
 abstractor, instruct      need both
-vae, frames, motion       need clip, whose text tower reads the prompts
+vae, decoder              need nothing: frames to latents and back, and then the way back alone
+frames, motion            need vae, and clip, whose text tower reads the prompts
 checkpoint                puts everything into one directory that describes itself
 """
 
@@ -38,6 +39,8 @@ class Stages:
     """Whole conversations."""
     vae: vae.VaeConfig = field(default_factory=vae.VaeConfig)
     """Frames to latents."""
+    decoder: vae.VaeConfig = field(default_factory=lambda: vae.VaeConfig(kind="decoder"))
+    """Latents to frames, better."""
     frames: drawer.DrawerStage = field(default_factory=drawer.DrawerStage)
     """The drawer on single frames."""
     motion: drawer.DrawerStage = field(default_factory=lambda: drawer.DrawerStage(kind="motion"))
@@ -84,6 +87,10 @@ def _vae(c: TrainingConfig, resume: bool) -> None:
     vae.train(c.stages.vae, c.folder / "vae", c.checkpoint, resume=resume)
 
 
+def _decoder(c: TrainingConfig, resume: bool) -> None:
+    vae.train(c.stages.decoder, c.folder / "decoder", c.checkpoint, resume=resume)
+
+
 def _frames(c: TrainingConfig, resume: bool) -> None:
     latents = c.folder / "latents" / "clips"
     drawer.train(c.stages.frames, c.folder / "frames", c.checkpoint, latents, resume=resume)
@@ -120,6 +127,7 @@ STAGES: dict[str, Callable[[TrainingConfig, bool], None]] = {
     "abstractor": _abstractor,
     "instruct": _instruct,
     "vae": _vae,
+    "decoder": _decoder,
     "frames": _frames,
     "motion": _motion,
     "checkpoint": _checkpoint,

@@ -275,7 +275,8 @@ def save_pipeline(task: DrawerTask, path: Path) -> None:
     """Write the whole AnimateDiff pipeline, and beside it how it likes to be called."""
     unet = task.unet.eval().half()
     pipeline = AnimateDiffPipeline(
-        vae=task.vae.half(),
+        # Read again: its decoder may have got better meanwhile.
+        vae=AutoencoderKL.from_pretrained(path / "vae").half(),
         # transformers opens weights in the type they were saved in, diffusers in 32 bits; they have to agree.
         text_encoder=task.text.float(),
         tokenizer=task.tokenizer,

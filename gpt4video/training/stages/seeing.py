@@ -25,7 +25,7 @@ from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
 from gpt4video.shapes import views
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
-from gpt4video.shapes.language.questions import sample_question
+from gpt4video.shapes.language.questions import KINDS, QA, sample_question
 from gpt4video.shapes.world import Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool
 from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
@@ -72,6 +72,11 @@ class InstructStage:
     """Clips of the pool."""
     batch: int = 24
     """Conversations in a step."""
+    quiz: int = 24
+    """Clips in a step that are each asked some questions more, every one in a conversation of its own: the
+    soft tokens are made once, and most of what is read is then an answer."""
+    questions: int = 4
+    """Questions about each of them."""
     looked: int = 36
     """Clips in a step of which the facts are asked, those of the conversations among them."""
     row: int = 512
@@ -122,6 +127,12 @@ class Posting:
             if (mix.events or not scene.event) and (mix.order or not scene.order):
                 self.indices.append(index)
                 return scene
+
+
+def _asked(scene: Scene, qa: QA, rng: np.random.Generator) -> Dialogue:
+    """A conversation of one question."""
+    turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
+    return Dialogue((scene,), turns, "qa")
 
 
 @torch.no_grad()
@@ -202,14 +213,28 @@ class SeeingTask:
             kind = "describe" if rng.random() < self.stage.captions else None
             qa = sample_question(scene, rng, "training", kind)
             assert qa is not None, "every scene can be described"
-            turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
-            talk = Dialogue((scene,), turns, "qa")
+            talk = _asked(scene, qa, rng)
         else:
             talk = sample_dialogue(rng, "training", self.stage.kinds or None, posting)
+        return self.encode(talk, posting)
+
+    def encode(self, talk: Dialogue, posting: Posting) -> Example:
+        """Its ids, its videos named by their places among the views."""
         soft = run_of_soft_tokens(self.tokenizer, self.abstractor.num_tokens)
         example = encode_dialogue(self.tokenizer, talk, lambda _scene: soft)
         example.videos = [posting.indices[k] for k in example.videos]
         return example
+
+    def quiz(self, rng: np.random.Generator, questions: int) -> list[Example]:
+        """Questions about one clip, of every kind alike, each in a conversation of its own."""
+        posting = Posting(self.views)
+        scene = posting(rng, "training", Mix())
+        asked: list[Example] = []
+        while len(asked) < questions:
+            qa = sample_question(scene, rng, "training", str(rng.choice(list(KINDS))))
+            if qa is not None:
+                asked.append(self.encode(_asked(scene, qa, rng), posting))
+        return asked
 
     def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Patch tokens (T, P, C) and times (T,) of a view; with `rng`, without a frame or two of them."""
@@ -254,11 +279,17 @@ class SeeingTask:
             count, looked = self.stage.told, self.stage.batch
         else:
             count, looked = self.stage.batch, self.stage.looked
-        rows = pack([self.dialogue(rng) for _ in range(count)], self.stage.row, self.tokenizer.pad_token_id)
-        more = max(0, looked - len(rows.videos))
-        videos = [*rows.videos, *(int(i) for i in rng.integers(len(self.views), size=more))]
+        examples = [self.dialogue(rng) for _ in range(count)]
+        if isinstance(self.stage, InstructStage):
+            for _ in range(self.stage.quiz):
+                examples += self.quiz(rng, self.stage.questions)
+        rows = pack(examples, self.stage.row, self.tokenizer.pad_token_id)
+        videos = list(dict.fromkeys(rows.videos))
+        more = max(0, looked - len(videos))
+        places = [videos.index(video) for video in rows.videos]
+        videos += (int(i) for i in rng.integers(len(self.views), size=more))
         soft = self.soft_tokens(videos, rng)
-        loss, right = weighted_loss(self.logits(rows, soft[: len(rows.videos)]), rows)
+        loss, right = weighted_loss(self.logits(rows, soft[places]), rows)
         facts, known = self.facts.loss(soft, facts_of([self.views[i].scene for i in videos]))
         return loss + self.stage.facts * facts, {"right": right, **known}
 

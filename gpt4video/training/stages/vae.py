@@ -2,12 +2,16 @@
 
 Most of a frame is plain background, so plain losses sit at its colour for long: objects and edges weigh more.
 The log-variance starts low, because at the default the noise is as large as the signal.
+
+Two stages: `whole` trains both halves; `decoder` goes on with the second half alone, so that latents stay
+what they are and a drawer can learn on them meanwhile. It sees latents that are a little off, as drawn ones are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +28,8 @@ from gpt4video.training.loop import LoopConfig, Randomness, device, run
 class VaeConfig:
     """Size of the VAE and how it learns."""
 
+    kind: Literal["whole", "decoder"] = "whole"
+    """Both halves from nothing, or the decoder of the one that is there."""
     channels: tuple[int, ...] = (16, 32, 64, 64)
     """Width at each resolution; every one but the last halves the frame."""
     latent_channels: int = 8
@@ -32,6 +38,10 @@ class VaeConfig:
     """Weight of the KL term, in nats per latent value."""
     l1_weight: float = 0.1
     """Weight of the absolute error beside the squared one."""
+    noise: float = 0.0
+    """Largest standard deviation of what is added to the latents, beside their own, in those of latents."""
+    passes: float = 0.12
+    """Share of two-object scenes in which one passes in front of the other: the hardest to decode."""
     scenes: int = 16
     """Scenes in a batch."""
     frames: int = 1
@@ -76,17 +86,24 @@ def weights_of(pixels: Tensor) -> Tensor:
 class VaeTask:
     """Reconstruct frames of the canonical look."""
 
-    def __init__(self, config: VaeConfig) -> None:
+    def __init__(self, config: VaeConfig, trained: Path) -> None:
         torch.manual_seed(config.loop.seed)
         self.config = config
-        self.vae = make_vae(config).to(device())
+        if config.kind == "whole":
+            self.vae: Any = make_vae(config)
+        else:
+            self.vae = AutoencoderKL.from_pretrained(trained).float()
+            self.vae.encoder.requires_grad_(False)
+            self.vae.quant_conv.requires_grad_(False)
+        self.vae.to(device())
+        self.mix = replace(DRAWN, passes=config.passes)
         self.modules: dict[str, nn.Module] = {"vae": self.vae}
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         """Frames (B, 3, 64, 64) in [-1, 1]."""
         frames = []
         for _ in range(self.config.scenes):
-            scene = sample_scene(rng, "training", DRAWN)
+            scene = sample_scene(rng, "training", self.mix)
             times = rng.choice(frame_times(scene.duration, 8.0), self.config.frames, replace=False)
             frames.append(render(scene, times=times))
         return to_tensor(np.concatenate(frames)).to(device())
@@ -95,8 +112,13 @@ class VaeTask:
         """Weighted squared and absolute error, and a little KL."""
         pixels = self.batch(randomness.numpy)
         posterior = self.vae.encode(pixels).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=randomness.torch).to(pixels.device)
-        error = self.vae.decode(posterior.mean + posterior.std * noise).sample.float() - pixels
+        noise = torch.randn(posterior.mean.shape, generator=randomness.torch)
+        spread = posterior.std
+        if self.config.noise:
+            off = torch.rand(len(pixels), 1, 1, 1, generator=randomness.torch) * self.config.noise
+            spread = (spread**2 + (off.to(pixels.device) / self.vae.config.scaling_factor) ** 2).sqrt()
+        latents = posterior.mean + spread * noise.to(pixels.device)
+        error = self.vae.decode(latents).sample.float() - pixels
         weights = weights_of(pixels)
         squared, absolute = (weights * error**2).mean(), (weights * error.abs()).mean()
         kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
@@ -113,9 +135,11 @@ def scale_of(vae: AutoencoderKL, frames: Tensor) -> float:
 
 def train(config: VaeConfig, folder: Path, out: Path, *, resume: bool = True) -> None:
     """Train, measure the scale of the latents, and save to `out/pipeline/vae`."""
-    task = VaeTask(config)
+    path = out / "pipeline" / "vae"
+    task = VaeTask(config, path)
     run(task, config.loop, folder, resume=resume)
     vae = task.vae.eval()
-    frames = torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(16)])
-    vae.register_to_config(scaling_factor=scale_of(vae, frames))
-    vae.half().save_pretrained(out / "pipeline" / "vae", safe_serialization=True)
+    if config.kind == "whole":
+        frames = torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(16)])
+        vae.register_to_config(scaling_factor=scale_of(vae, frames))
+    vae.half().save_pretrained(path, safe_serialization=True)
