@@ -115,7 +115,7 @@ def pack(examples: list[Example], length: int, pad: int) -> Rows:
 
 def weighted_loss(logits_RLV: Tensor, rows: Rows) -> tuple[Tensor, float]:
     """Mean weighted cross-entropy of the next ids, and the share of learned ids that are guessed right."""
-    labels, weights = rows.labels[:, 1:], rows.weights[:, 1:]
+    labels, weights = (t[:, 1:].to(logits_RLV.device) for t in (rows.labels, rows.weights))
     learned = weights > 0
     chosen, target = logits_RLV[:, :-1][learned].float(), labels[learned]
     losses = torch.nn.functional.cross_entropy(chosen, target, reduction="none")

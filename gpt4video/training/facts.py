@@ -15,7 +15,8 @@ Suffixes: B batch, K colours, S soft tokens, D their width, P patches, C their w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,21 @@ from torch import Tensor, nn
 
 from gpt4video.shapes.language.describe import Request
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, EVENTS, MOTIONS, SHAPES, SIZES, SPEEDS, Scene
+
+Targets = TypeVar("Targets", "Facts", "Cells", "Told")
+
+
+def beside(values: Tensor, targets: Targets) -> Targets:
+    """The targets on the device of the values that they are compared with."""
+    moved: dict[str, Any] = {}
+    for field in fields(targets):
+        value = getattr(targets, field.name)
+        if isinstance(value, dict):
+            moved[field.name] = {name: tensor.to(values.device) for name, tensor in value.items()}
+        else:
+            moved[field.name] = value.to(values.device)
+    return replace(targets, **moved)
+
 
 UNKNOWN = -100
 """The target of what cannot be said; cross-entropy leaves it out."""
@@ -76,6 +92,7 @@ class FactsHead(nn.Module):
 
     def loss(self, soft_BSD: Tensor, facts: Facts) -> tuple[Tensor, dict[str, float]]:
         """The sum of the fields' losses, and how many of each are right."""
+        facts = beside(soft_BSD, facts)
         flat = self.norm(soft_BSD).flatten(1)
         table = self.table(flat).unflatten(1, (len(COLORS), ROW))
         background = self.background(flat)
@@ -156,6 +173,7 @@ class CellsHead(nn.Module):
 
     def loss(self, patches_BPC: Tensor, cells: Cells) -> tuple[Tensor, dict[str, float]]:
         """The sum of the losses, and how much of each is right."""
+        cells = beside(patches_BPC, cells)
         covered, shape, color, pose, background = self.out(self.norm(patches_BPC)).split(self.sizes, -1)
         there = cells.shape != UNKNOWN
         cross_entropy = nn.functional.cross_entropy
@@ -220,6 +238,7 @@ class ToldHead(nn.Module):
 
     def loss(self, embeddings_BE: Tensor, told: Told) -> tuple[Tensor, dict[str, float]]:
         """The sum of the losses, and how much of each is right."""
+        told = beside(embeddings_BE, told)
         normed = self.norm(embeddings_BE)
         present, *fields = self.rows(normed).unflatten(1, (len(ROWS), -1)).split(self.sizes, -1)
         background = self.background(normed)

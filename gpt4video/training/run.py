@@ -23,6 +23,7 @@ from gpt4video.config import read, read_yaml, resolve
 from gpt4video.errors import ConfigError, InputError
 from gpt4video.training.data import NUM_FRAMES
 from gpt4video.training.stages import clip, drawer, language, seeing, vae
+from gpt4video.training.stages.vae import VaeConfig
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Stages:
     """Whole conversations."""
     vae: vae.VaeConfig = field(default_factory=vae.VaeConfig)
     """Frames to latents."""
-    decoder: vae.VaeConfig = field(default_factory=lambda: vae.VaeConfig(kind="decoder"))
+    decoder: VaeConfig = field(default_factory=lambda: VaeConfig(kind="decoder"))
     """Latents to frames, better."""
     frames: drawer.DrawerStage = field(default_factory=drawer.DrawerStage)
     """The drawer on single frames."""

@@ -110,7 +110,7 @@ class LanguageTask:
         logits = self.model(
             input_ids=rows.ids.to(device()), position_ids=rows.positions.to(device()), use_cache=False
         ).logits
-        loss, right = weighted_loss(logits.cpu() if device().type == "cpu" else logits, rows)
+        loss, right = weighted_loss(logits, rows)
         return loss, {"right": right, "rows": float(len(rows.ids))}
 
 
