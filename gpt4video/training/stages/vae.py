@@ -4,7 +4,7 @@ Most of a frame is plain background, so plain losses sit at its colour for long:
 The log-variance starts low, because at the default the noise is as large as the signal.
 
 Two stages: `whole` trains both halves; `decoder` goes on with the second half alone, so that latents stay
-what they are and a drawer can learn on them meanwhile. It sees latents that are a little off, as drawn ones are.
+what they are and a drawer can learn on them meanwhile. It sees latents a little off, as drawn ones are.
 """
 
 from __future__ import annotations
