@@ -204,6 +204,8 @@ class Mix:
     """Share of two-object scenes in which one moves first."""
     durations: tuple[float, float] = (2.0, 2.0)
     """Shortest and longest video, in seconds."""
+    background: str | None = None
+    """The background, or None for any."""
 
 
 DRAWN = Mix(events=0.0, order=0.0)
@@ -266,7 +268,8 @@ def _try_scene(rng: np.random.Generator, part: Part, mix: Mix, count: int, kind:
                 return None
             at = float(rng.uniform(0.4, 0.6))
             things[index] = replace(thing, event=event, event_at=at, new_color=new)
-    return Scene(tuple(things), str(rng.choice(list(BACKGROUNDS))), duration, passes, order)
+    background = mix.background or str(rng.choice(list(BACKGROUNDS)))
+    return Scene(tuple(things), background, duration, passes, order)
 
 
 def _sample_thing(

@@ -12,7 +12,7 @@ from gpt4video.shapes.language.judge import QA, Key
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.refer import doing
 from gpt4video.shapes.language.turns import Talk
-from gpt4video.shapes.world import COLORS, SHAPES, Scene
+from gpt4video.shapes.world import COLORS, POSTED, SHAPES, Scene
 
 
 def one_video(t: Talk) -> None:
@@ -139,9 +139,9 @@ def _denied(t: Talk, question: str, answer: str, videos: tuple[int, ...]) -> Non
 
 def two_videos(t: Talk) -> None:
     """Questions about the first and the second of two videos, and comparisons."""
-    a, b = t.posts(), t.posts()
-    if t.chance(0.3):  # some pairs have much in common
-        t.scenes[1] = replace(t.scenes[1], background=t.scenes[0].background)
+    a = t.posts()
+    alike = t.chance(0.3)  # some pairs have much in common
+    b = t.posts(replace(POSTED, background=t.scenes[0].background) if alike else POSTED)
     if t.chance(0.6):
         videos: tuple[int, ...] = a + b
     else:

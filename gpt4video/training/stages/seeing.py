@@ -25,6 +25,7 @@ from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
 from gpt4video.shapes import views
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.drawing import POSTED_TO_COPY
 from gpt4video.shapes.language.questions import KINDS, QA, sample_question
 from gpt4video.shapes.world import Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool
@@ -77,6 +78,8 @@ class InstructStage:
     soft tokens are made once, and most of what is read is then an answer."""
     questions: int = 4
     """Questions about each of them."""
+    edits: float = 0.2
+    """Share of those in whose place the clip is to be drawn again with a change, where it can be."""
     looked: int = 36
     """Clips in a step of which the facts are asked, those of the conversations among them."""
     row: int = 512
@@ -117,16 +120,27 @@ class Posting:
     """Where a dialogue takes its posted scenes from: views of a pool, remembering which."""
 
     views: list[View]
+    only: int | None = None
+    """The one view that is ever posted, or None for any."""
     indices: list[int] = field(default_factory=list)
 
     def __call__(self, rng: np.random.Generator, part: Part, mix: Mix) -> Scene:
         """A scene that the mix allows."""
         while True:
-            index = int(rng.integers(len(self.views)))
+            index = int(rng.integers(len(self.views))) if self.only is None else self.only
             scene = self.views[index].scene
-            if (mix.events or not scene.event) and (mix.order or not scene.order):
+            if self.only is not None or allows(mix, scene):
                 self.indices.append(index)
                 return scene
+
+
+def allows(mix: Mix, scene: Scene) -> bool:
+    """Whether a scene of the pool is one of those that a mix is made of."""
+    return (
+        (mix.events > 0 or not scene.event)
+        and (mix.order > 0 or not scene.order)
+        and mix.background in (None, scene.background)
+    )
 
 
 def _asked(scene: Scene, qa: QA, rng: np.random.Generator) -> Dialogue:
@@ -225,15 +239,24 @@ class SeeingTask:
         example.videos = [posting.indices[k] for k in example.videos]
         return example
 
-    def quiz(self, rng: np.random.Generator, questions: int) -> list[Example]:
-        """Questions about one clip, of every kind alike, each in a conversation of its own."""
-        posting = Posting(self.views)
-        scene = posting(rng, "training", Mix())
+    def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
+        """Questions about one clip, of every kind alike, and changes to it; each a conversation."""
+        only = int(rng.integers(len(self.views)))
+        scene = self.views[only].scene
+        drawable = allows(POSTED_TO_COPY, scene)
         asked: list[Example] = []
-        while len(asked) < questions:
-            qa = sample_question(scene, rng, "training", str(rng.choice(list(KINDS))))
-            if qa is not None:
-                asked.append(self.encode(_asked(scene, qa, rng), posting))
+        while len(asked) < stage.questions:
+            posting = Posting(self.views, only)
+            if drawable and rng.random() < stage.edits:
+                talk = sample_dialogue(rng, "training", {"edit_posted": 1.0}, posting)
+            else:
+                qa = sample_question(
+                    posting(rng, "training", Mix()), rng, "training", str(rng.choice(list(KINDS)))
+                )
+                if qa is None:
+                    continue
+                talk = _asked(scene, qa, rng)
+            asked.append(self.encode(talk, posting))
         return asked
 
     def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -282,7 +305,7 @@ class SeeingTask:
         examples = [self.dialogue(rng) for _ in range(count)]
         if isinstance(self.stage, InstructStage):
             for _ in range(self.stage.quiz):
-                examples += self.quiz(rng, self.stage.questions)
+                examples += self.quiz(self.stage, rng)
         rows = pack(examples, self.stage.row, self.tokenizer.pad_token_id)
         videos = list(dict.fromkeys(rows.videos))
         more = max(0, looked - len(videos))
