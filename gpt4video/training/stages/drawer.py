@@ -39,7 +39,7 @@ from gpt4video.shapes.language.describe import paraphrase, prompt, request_of
 from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
 from gpt4video.shapes.world import Mix, Scene, sample_scene
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
-from gpt4video.training.stages.vae import to_tensor
+from gpt4video.training.stages.vae import to_tensor, weights_of
 
 MIX = Mix(counts=(0.62, 0.32, 0.06), events=0.0, order=0.0, durations=(2.0, 2.0))
 """What the drawer learns: two seconds, mostly one object."""
@@ -80,11 +80,14 @@ class DrawerStage:
 
 
 def scheduler() -> DDIMScheduler:
-    """v-prediction, zero terminal SNR, steps counted from the noisiest."""
+    """v-prediction, zero terminal SNR, steps counted from the noisiest.
+
+    The cosine schedule of Nichol and Dhariwal 2021 (arXiv 2102.09672): with Stable Diffusion's, made for
+    pictures of 64 times as many latents, three of eight steps see next to nothing and the last one still has
+    to take away noise of 0.41.
+    """
     return DDIMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
+        beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
@@ -121,16 +124,6 @@ def with_motion(unet: UNet2DConditionModel, stage: DrawerStage) -> UNetMotionMod
         motion_max_seq_length=32,
     )
     return UNetMotionModel.from_unet2d(unet, adapter)
-
-
-def weights_of(latents: Tensor, objects: float) -> Tensor:
-    """How much each place counts: `objects` where it differs from the frame's plain background, 1 elsewhere.
-
-    Latents (B, C, h, w) or (B, C, T, h, w) to weights with one channel.
-    """
-    plain = latents.flatten(-2).median(-1).values[..., None, None]
-    differs = (latents - plain).abs().amax(1, keepdim=True) > 1.0  # latents have unit variance
-    return torch.where(differs, objects, 1.0)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class VaeConfig:
     l1_weight: float = 0.1
     """Weight of the absolute error beside the squared one."""
     noise: float = 0.0
-    """Largest standard deviation of what is added to the latents, beside their own, in those of latents."""
+    """Largest standard deviation of what is added to the latents, which have a variance of 1."""
     passes: float = 0.12
     """Share of two-object scenes in which one passes in front of the other: the hardest to decode."""
     scenes: int = 16
@@ -74,7 +74,7 @@ def to_tensor(frames: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def weights_of(pixels: Tensor) -> Tensor:
+def edges_of(pixels: Tensor) -> Tensor:
     """How much each pixel counts, (B, 1, H, W): 5 in objects, 9 on their edges, 1 on the background."""
     background = pixels.flatten(2).median(-1).values[:, :, None, None]
     objects = ((pixels - background).abs().amax(1, keepdim=True) > 0.1).float()
@@ -86,7 +86,7 @@ def weights_of(pixels: Tensor) -> Tensor:
 class VaeTask:
     """Reconstruct frames of the canonical look."""
 
-    def __init__(self, config: VaeConfig, trained: Path) -> None:
+    def __init__(self, config: VaeConfig, trained: Path | None = None) -> None:
         torch.manual_seed(config.loop.seed)
         self.config = config
         if config.kind == "whole":
@@ -119,7 +119,7 @@ class VaeTask:
             spread = (spread**2 + (off.to(pixels.device) / self.vae.config.scaling_factor) ** 2).sqrt()
         latents = posterior.mean + spread * noise.to(pixels.device)
         error = self.vae.decode(latents).sample.float() - pixels
-        weights = weights_of(pixels)
+        weights = edges_of(pixels)
         squared, absolute = (weights * error**2).mean(), (weights * error.abs()).mean()
         kl = 0.5 * (posterior.mean**2 + posterior.var - 1 - posterior.logvar).mean()
         decibel = float(-10 * torch.log10((error.detach() ** 2).mean() / 4))
@@ -127,19 +127,59 @@ class VaeTask:
         return loss, {"psnr": decibel, "kl": float(kl.detach())}
 
 
+def weights_of(latents: Tensor, objects: float) -> Tensor:
+    """How much each place counts: `objects` where it differs from the frame's plain background, 1 elsewhere.
+
+    Latents (B, C, h, w) or (B, C, T, h, w) to weights with one channel.
+    """
+    plain = latents.flatten(-2).median(-1).values[..., None, None]
+    differs = (latents - plain).abs().amax(1, keepdim=True) > 1.0  # latents have unit variance
+    return torch.where(differs, objects, 1.0)
+
+
+WHITE_FLOOR = 0.003
+"""Share of the whole variance that every direction counts at least: weaker ones tell next to nothing."""
+
+
 @torch.no_grad()
-def scale_of(vae: AutoencoderKL, frames: Tensor) -> float:
-    """One over the standard deviation of the latents: what diffusers calls the scaling factor."""
-    return 1.0 / float(vae.encode(frames).latent_dist.mean.std())
+def whiten(vae: AutoencoderKL, pixels: Tensor) -> None:
+    """Turn the latents so that their directions are independent and spread alike, about zero.
+
+    What a VAE finds is mostly brightness: one direction held five sixths of the variance and colours a few
+    hundredths, which the drawer's noise, alike in every direction, hid to the very last step. The change of
+    basis goes into the two 1x1 convolutions between the halves, so that what is decoded stays what it was.
+    Cells of objects count as much as those of backgrounds. The posterior's spread becomes its average.
+    """
+    posterior = vae.encode(pixels).latent_dist
+    raw = posterior.mean
+    objects = (weights_of(raw / raw.std(), 2.0) > 1).flatten().double()
+    counts_N = objects / objects.sum() + (1 - objects) / (1 - objects).sum()
+    cells_NC = raw.movedim(1, -1).flatten(0, -2).double()
+    mean_C = counts_N @ cells_NC / 2
+    covariance = torch.cov(cells_NC.T, aweights=counts_N, correction=0)
+    variances, directions = torch.linalg.eigh(covariance)
+    spread = (variances + WHITE_FLOOR * variances.sum()).sqrt()
+    # white = into (raw - mean); raw = back white + mean
+    into, back = (directions / spread).T, directions * spread
+    count = len(mean_C)
+    before, after = vae.quant_conv, vae.post_quant_conv
+    weight, bias = before.weight.double().flatten(1), before.bias.double()
+    average = into.square() @ posterior.var.mean((0, 2, 3)).double()
+    moments = torch.cat((into @ weight[:count], torch.zeros_like(weight[count:])))
+    before.weight.copy_(moments.view_as(before.weight))
+    before.bias.copy_(torch.cat((into @ (bias[:count] - mean_C), average.log())))
+    weight = after.weight.double().flatten(1)
+    after.bias.copy_(after.bias.double() + weight @ mean_C)
+    after.weight.copy_((weight @ back).view_as(after.weight))
+    vae.register_to_config(scaling_factor=1.0)
 
 
 def train(config: VaeConfig, folder: Path, out: Path, *, resume: bool = True) -> None:
-    """Train, measure the scale of the latents, and save to `out/pipeline/vae`."""
+    """Train, whiten the latents of a whole one, and save to `out/pipeline/vae`."""
     path = out / "pipeline" / "vae"
     task = VaeTask(config, path)
     run(task, config.loop, folder, resume=resume)
     vae = task.vae.eval()
     if config.kind == "whole":
-        frames = torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(16)])
-        vae.register_to_config(scaling_factor=scale_of(vae, frames))
+        whiten(vae, torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(32)]))
     vae.half().save_pretrained(path, safe_serialization=True)
