@@ -1,4 +1,4 @@
-"""The VAE's latents after training: in another basis, decoded as before; and the decoder that goes on alone."""
+"""The latents after training: in another basis, decoded as before; and the decoder that goes on alone."""
 
 import numpy as np
 import pytest
