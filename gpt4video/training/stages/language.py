@@ -1,7 +1,7 @@
-"""The language model, pre-trained on conversations in which a description stands in the place of each video.
+"""The language model, pre-trained on conversations in which notes stand in the place of each video.
 
 So it learns what people say, what to answer and what to instruct before any frame is seen; the abstractor
-then only has to say what a description says.
+then only has to write the notes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from torch import Tensor, nn
 
 from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.backbone_config import BackboneConfig
-from gpt4video.models.tokenizer import VIDEO, encode_text, load_tokenizer, train_tokenizer
-from gpt4video.shapes.language.corpus import corpus, shown
-from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
-from gpt4video.training.encode import Example, encode_dialogue, pack, weighted_loss
+from gpt4video.models.tokenizer import VIDEO, load_tokenizer, train_tokenizer
+from gpt4video.shapes.language.corpus import corpus
+from gpt4video.shapes.language.dialogues import sample_dialogue
+from gpt4video.shapes.language.notes import LINES
+from gpt4video.shapes.world import Scene, sample_scene
+from gpt4video.training.encode import Example, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
+from gpt4video.training.notes import Notes, quiz, read_with
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,14 @@ class LanguageConfig:
     """Tokens, the special ones and the bytes included."""
     texts: int = 12000
     """Texts that the tokenizer is made from."""
-    dialogues: int = 32
+    dialogues: int = 16
     """Conversations in a step."""
+    quiz: int = 96
+    """Questions and changes in a step, each about a scene and in a conversation of its own."""
+    edits: float = 0.2
+    """Share of changes among them."""
+    noise: float = 0.2
+    """Standard deviation of what is added to notes of unit mean square: an abstractor's are never exact."""
     row: int = 512
     """Length of a packed row, in tokens."""
     others: float = 0.1
@@ -92,25 +101,29 @@ class LanguageTask:
             config.backbone(len(self.tokenizer), ids[0], ids[1], self.tokenizer.bos_token_id)
         ).to(device())
         self.modules: dict[str, nn.Module] = {"language_model": self.model}
-
-    def example(self, dialogue: Dialogue) -> Example:
-        """A conversation with descriptions in the place of videos."""
-        video = self.tokenizer.convert_tokens_to_ids(VIDEO)
-
-        def show(scene: int) -> list[int]:
-            return [video, *encode_text(self.tokenizer, shown(dialogue.scenes[scene]))]
-
-        return encode_dialogue(self.tokenizer, dialogue, show, others=self.config.others)
+        self.notes = Notes(self.tokenizer)
+        self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
+        self.run = run_of_soft_tokens(self.tokenizer, LINES)
 
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
         """Weighted cross-entropy on fresh conversations."""
-        rng = randomness.numpy
-        examples = [self.example(sample_dialogue(rng)) for _ in range(self.config.dialogues)]
-        rows = pack(examples, self.config.row, self.tokenizer.pad_token_id)
-        logits = self.model(
-            input_ids=rows.ids.to(device()), position_ids=rows.positions.to(device()), use_cache=False
-        ).logits
-        loss, right = weighted_loss(logits, rows)
+        rng, config = randomness.numpy, self.config
+        talks = [sample_dialogue(rng) for _ in range(config.dialogues)]
+        talks += [quiz(rng, sample_scene, config.edits) for _ in range(config.quiz)]
+        scenes: list[Scene] = []
+        examples: list[Example] = []
+        for talk in talks:
+            example = encode_dialogue(self.tokenizer, talk, lambda _scene: self.run, others=config.others)
+            example.videos = [len(scenes) + k for k in example.videos]
+            examples.append(example)
+            scenes += talk.scenes
+        rows = pack(examples, config.row, self.tokenizer.pad_token_id)
+        soft = None
+        if rows.videos:
+            soft = self.notes.embed(self.model.get_input_embeddings(), [scenes[i] for i in rows.videos])
+            noise = torch.randn(soft.shape, generator=randomness.torch)
+            soft = soft + config.noise * noise.to(soft.device)
+        loss, right = weighted_loss(read_with(self.model, rows, soft, self.video), rows)
         return loss, {"right": right, "rows": float(len(rows.ids))}
 
 

@@ -24,14 +24,15 @@ from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
 from gpt4video.shapes import views
-from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
 from gpt4video.shapes.language.drawing import POSTED_TO_COPY
-from gpt4video.shapes.language.questions import KINDS, QA, sample_question
-from gpt4video.shapes.world import Mix, Part, Scene
+from gpt4video.shapes.language.notes import LINES
+from gpt4video.shapes.world import POSTED, Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool
-from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
+from gpt4video.training.encode import Example, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
 from gpt4video.training.facts import FactsHead, facts_of
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
+from gpt4video.training.notes import Notes, asked, distance, quiz, read_with
 
 FACTS_NAME = "facts.safetensors"
 """The head that only training needs."""
@@ -47,8 +48,8 @@ class AbstractorStage:
     """How many times its queries attend."""
     heads: int = 6
     """Its attention heads."""
-    queries: int = 16
-    """Spatial and as many temporal queries."""
+    queries: int = LINES - 1
+    """Spatial and as many temporal queries; with the end vector, a soft token for each line of the notes."""
     clips: int = 7000
     """Clips of the pool."""
     batch: int = 40
@@ -57,6 +58,8 @@ class AbstractorStage:
     """How many of them are captioned as well: the language model costs as much as the abstractor."""
     facts: float = 0.5
     """Weight of the facts."""
+    notes: float = 10.0
+    """Weight of the distance to the notes."""
     row: int = 256
     """Length of a packed row, in tokens."""
     captions: float = 0.5
@@ -86,6 +89,8 @@ class InstructStage:
     """Length of a packed row, in tokens."""
     facts: float = 0.4
     """Weight of the facts."""
+    notes: float = 2.0
+    """Weight of the distance to the notes."""
     kinds: dict[str, float] = field(default_factory=dict)
     """Shares of the kinds of conversation; empty is the world's own mixture."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1200, learning_rate=1e-3, warmup=100))
@@ -143,12 +148,6 @@ def allows(mix: Mix, scene: Scene) -> bool:
     )
 
 
-def _asked(scene: Scene, qa: QA, rng: np.random.Generator) -> Dialogue:
-    """A conversation of one question."""
-    turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
-    return Dialogue((scene,), turns, "qa")
-
-
 @torch.no_grad()
 def patch_features(
     encoder: ClipEncoder, pool: Pool, path: Path, *, mirror: bool = False
@@ -193,6 +192,7 @@ class SeeingTask:
         )
         self.views = views_of(pool)
         self.tokenizer: Any = load_tokenizer(out / "language_base")
+        self.notes = Notes(self.tokenizer)
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
         self.model: Any = BackboneForCausalLM.from_pretrained(out / "language_base").float().to(device())
         if isinstance(stage, AbstractorStage):
@@ -223,11 +223,10 @@ class SeeingTask:
         """One conversation, its videos named by their places among the views."""
         posting = Posting(self.views)
         if isinstance(self.stage, AbstractorStage):
-            scene = posting(rng, "training", Mix())
             kind = "describe" if rng.random() < self.stage.captions else None
-            qa = sample_question(scene, rng, "training", kind)
-            assert qa is not None, "every scene can be described"
-            talk = _asked(scene, qa, rng)
+            found = asked(posting(rng, "training", POSTED), kind, rng)
+            assert found is not None, "every scene can be described"
+            talk = found
         else:
             talk = sample_dialogue(rng, "training", self.stage.kinds or None, posting)
         return self.encode(talk, posting)
@@ -242,22 +241,9 @@ class SeeingTask:
     def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
         """Questions about one clip, of every kind alike, and changes to it; each a conversation."""
         only = int(rng.integers(len(self.views)))
-        scene = self.views[only].scene
-        drawable = allows(POSTED_TO_COPY, scene)
-        asked: list[Example] = []
-        while len(asked) < stage.questions:
-            posting = Posting(self.views, only)
-            if drawable and rng.random() < stage.edits:
-                talk = sample_dialogue(rng, "training", {"edit_posted": 1.0}, posting)
-            else:
-                qa = sample_question(
-                    posting(rng, "training", Mix()), rng, "training", str(rng.choice(list(KINDS)))
-                )
-                if qa is None:
-                    continue
-                talk = _asked(scene, qa, rng)
-            asked.append(self.encode(talk, posting))
-        return asked
+        edits = stage.edits if allows(POSTED_TO_COPY, self.views[only].scene) else 0.0
+        postings = [Posting(self.views, only) for _ in range(stage.questions)]
+        return [self.encode(quiz(rng, posting, edits), posting) for posting in postings]
 
     def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Patch tokens (T, P, C) and times (T,) of a view; with `rng`, without a frame or two of them."""
@@ -283,38 +269,31 @@ class SeeingTask:
         tokens: Tensor = self.abstractor(patches, times, mask)
         return tokens
 
-    def logits(self, rows: Rows, soft: Tensor | None) -> Tensor:
-        """Logits (R, L, V) of packed rows whose videos are `soft` (B, Q + 1, D)."""
-        ids = rows.ids.to(device())
-        embeddings = self.model.get_input_embeddings()(ids)
-        if soft is not None:
-            flat = soft.flatten(0, 1).to(embeddings.dtype)
-            embeddings = embeddings.masked_scatter((ids == self.video)[..., None], flat)
-        out: Tensor = self.model(
-            inputs_embeds=embeddings, position_ids=rows.positions.to(device()), use_cache=False
-        ).logits
-        return out
-
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy on the assistant's words, and on the facts of its videos."""
-        rng = randomness.numpy
-        if isinstance(self.stage, AbstractorStage):
-            count, looked = self.stage.told, self.stage.batch
+        """Cross-entropy on the assistant's words, and how well soft tokens are notes and hold the facts."""
+        rng, stage = randomness.numpy, self.stage
+        if isinstance(stage, AbstractorStage):
+            count, looked = stage.told, stage.batch
         else:
-            count, looked = self.stage.batch, self.stage.looked
+            count, looked = stage.batch, stage.looked
         examples = [self.dialogue(rng) for _ in range(count)]
-        if isinstance(self.stage, InstructStage):
-            for _ in range(self.stage.quiz):
-                examples += self.quiz(self.stage, rng)
-        rows = pack(examples, self.stage.row, self.tokenizer.pad_token_id)
+        if isinstance(stage, InstructStage):
+            for _ in range(stage.quiz):
+                examples += self.quiz(stage, rng)
+        rows = pack(examples, stage.row, self.tokenizer.pad_token_id)
         videos = list(dict.fromkeys(rows.videos))
         more = max(0, looked - len(videos))
         places = [videos.index(video) for video in rows.videos]
         videos += (int(i) for i in rng.integers(len(self.views), size=more))
         soft = self.soft_tokens(videos, rng)
-        loss, right = weighted_loss(self.logits(rows, soft[places]), rows)
-        facts, known = self.facts.loss(soft, facts_of([self.views[i].scene for i in videos]))
-        return loss + self.stage.facts * facts, {"right": right, **known}
+        scenes = [self.views[i].scene for i in videos]
+        loss, right = weighted_loss(read_with(self.model, rows, soft[places], self.video), rows)
+        facts, known = self.facts.loss(soft, facts_of(scenes))
+        with torch.no_grad():
+            written = self.notes.embed(self.model.get_input_embeddings(), scenes)
+        off = distance(soft, written)
+        loss = loss + stage.facts * facts + stage.notes * off
+        return loss, {"right": right, "notes": float(off.detach()), **known}
 
 
 def train(

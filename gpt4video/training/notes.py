@@ -1,0 +1,87 @@
+"""Notes as embeddings, and the many small conversations that teach to read them.
+
+embed(table, scenes)   (B, LINES, D): the sum of the embeddings of each line's words, of unit mean square
+quiz(rng, source)      one question about one video, of every kind alike; or a wish to have it changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gpt4video.models.backbone import BackboneForCausalLM
+from gpt4video.models.tokenizer import encode_text
+from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.notes import LINES, notes
+from gpt4video.shapes.language.questions import KINDS, sample_question
+from gpt4video.shapes.world import POSTED, Mix, Part, Scene
+from gpt4video.training.encode import Rows
+
+Source = Callable[[np.random.Generator, Part, Mix], Scene]
+
+
+class Notes:
+    """Writes notes in the words of one language model."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._ids: dict[str, list[int]] = {}
+
+    def ids(self, word: str) -> list[int]:
+        """A word within a sentence, as ids."""
+        if word not in self._ids:
+            self._ids[word] = encode_text(self._tokenizer, f" {word}")
+        return self._ids[word]
+
+    def embed(self, table: nn.Embedding, scenes: list[Scene]) -> Tensor:
+        """The notes of scenes, (B, LINES, D), each line of unit mean square as an embedding norm gives it."""
+        lines = [[i for word in line for i in self.ids(word)] for scene in scenes for line in notes(scene)]
+        device = table.weight.device
+        starts = np.cumsum([0, *(len(line) for line in lines[:-1])])
+        flat = torch.tensor([i for line in lines for i in line], device=device)
+        sums = nn.functional.embedding_bag(
+            flat, table.weight, torch.from_numpy(starts).to(device), mode="sum"
+        )
+        return nn.functional.rms_norm(sums, sums.shape[-1:]).unflatten(0, (len(scenes), LINES))
+
+
+def distance(soft_BSD: Tensor, notes_BSD: Tensor) -> Tensor:
+    """How far soft tokens are from notes, as a model that normalises its embeddings sees them: 0 to 4."""
+    normed = nn.functional.rms_norm(soft_BSD.float(), soft_BSD.shape[-1:])
+    return nn.functional.mse_loss(normed, notes_BSD)
+
+
+def read_with(model: BackboneForCausalLM, rows: Rows, soft_BSD: Tensor | None, video: int) -> Tensor:
+    """Logits (R, L, V) of packed rows whose runs of the id `video` are soft tokens."""
+    table = model.get_input_embeddings()
+    ids = rows.ids.to(table.weight.device)
+    embeddings = table(ids)
+    if soft_BSD is not None:
+        flat = soft_BSD.flatten(0, 1).to(embeddings.dtype)
+        embeddings = embeddings.masked_scatter((ids == video)[..., None], flat)
+    positions = rows.positions.to(ids.device)
+    logits: Tensor = model(inputs_embeds=embeddings, position_ids=positions, use_cache=False).logits
+    return logits
+
+
+def asked(scene: Scene, kind: str | None, rng: np.random.Generator) -> Dialogue | None:
+    """A conversation of one question about a posted scene; None where it has none of that kind."""
+    qa = sample_question(scene, rng, "training", kind)
+    if qa is None:
+        return None
+    turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
+    return Dialogue((scene,), turns, "qa")
+
+
+def quiz(rng: np.random.Generator, source: Source, edits: float) -> Dialogue:
+    """One question about one scene, of every kind alike; in a share of `edits`, a change to it."""
+    if rng.random() < edits:
+        return sample_dialogue(rng, "training", {"edit_posted": 1.0}, source)
+    scene, found = source(rng, "training", POSTED), None
+    while found is None:
+        found = asked(scene, str(rng.choice(list(KINDS))), rng)
+    return found
