@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from gpt4video.answer import Answer
 from gpt4video.evaluation.play import Bench, Case, Need, look
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Text
 from gpt4video.shapes.judge import judge
-from gpt4video.shapes.language.describe import full_request, prompt
+from gpt4video.shapes.language.describe import full_request, pick, prompt
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, refuses, sample_dialogue
 from gpt4video.shapes.language.questions import judge_answer
 from gpt4video.shapes.language.refer import canonical
+from gpt4video.shapes.language.systems import SYSTEMS
 from gpt4video.video import Clip
 
 Choose = Callable[[Dialogue, np.random.Generator], int | None]
@@ -34,7 +35,7 @@ DECLINING = re.compile(
 
 def conversation_of(dialogue: Dialogue, until: int, clips: list[Clip]) -> Conversation:
     """The turns before `until`, as a client sends them; `clips` show the dialogue's scenes."""
-    messages = []
+    messages = [Message("system", (Text(dialogue.system),))] if dialogue.system else []
     for turn in dialogue.history(until):
         words: list[Part] = [Text(turn.words)]
         shown: list[Part] = [Posted(clips[k]) for k in turn.videos]
@@ -132,6 +133,8 @@ class Talk:
     choose: Choose
     judge: JudgeTurn
     measures: tuple[str, ...]
+    system: bool = False
+    """Whether an application always speaks first."""
 
     def cases(self, bench: Bench, need: Need) -> Iterator[Case]:
         """Dialogue after dialogue until there are enough. One case counts in all measures of the talk."""
@@ -140,6 +143,8 @@ class Talk:
             rng = bench.rng(name, index)
             index += 1
             dialogue = sample_dialogue(rng, bench.config.part, self.kinds)
+            if self.system:
+                dialogue = replace(dialogue, system=pick(rng, SYSTEMS, bench.config.part))
             at = self.choose(dialogue, rng)
             if at is None:
                 continue
@@ -163,6 +168,9 @@ def _draws(turn: Turn) -> bool:
 TALKS: dict[str, Talk] = {
     "decide": Talk(None, _any, _decide, ("decide",)),
     "wishes": Talk({"draw": 1.0}, _last(_draws), _instruction("wish/instruction"), ("wish/instruction",)),
+    "wishes_to_an_application": Talk(
+        {"draw": 1.0}, _last(_draws), _instruction("wish/system"), ("wish/system",), system=True
+    ),
     "edit_drawn": Talk(
         {"edit_drawn": 1.0}, _last(_draws, after=1), _instruction("edit/drawn"), ("edit/drawn",)
     ),

@@ -24,7 +24,7 @@ from gpt4video.errors import InputError
 from gpt4video.interfaces import DrawerLimits, Drawing, Step
 from gpt4video.messages import Conversation, DrawOptions, GenerationRequest
 from gpt4video.shapes.oracle import Reading, read
-from gpt4video.shapes.render import frame_times, render, sample_style
+from gpt4video.shapes.render import frame_times, render, sample_format, sample_style
 from gpt4video.shapes.world import Part, Scene
 from gpt4video.video import Clip, Sampling, encode_mp4, open_video
 
@@ -126,10 +126,7 @@ def film(scene: Scene, rng: np.random.Generator, sampling: Sampling) -> Clip:
 
     Sizes, frame rates and styles vary as in training.
     """
-    fps = float(rng.choice([4, 5, 6, 8, 8, 8, 10, 12, 15, 24, 25, 30]))
-    side = int(np.exp(rng.uniform(np.log(48), np.log(320))))
-    ratio = 1.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(9 / 16), np.log(16 / 9))))
-    width, height = round(side * max(1.0, ratio)), round(side * max(1.0, 1 / ratio))
+    fps, width, height = sample_format(rng)
     times = frame_times(scene.duration, fps)
     frames = render(scene, width=width, height=height, times=times, style=sample_style(rng), rng=rng)
     return open_video(encode_mp4(frames, fps), sampling)

@@ -161,6 +161,14 @@ def _jpeg(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
+def sample_format(rng: np.random.Generator) -> tuple[float, int, int]:
+    """Frames a second, width and height that a posted video might have."""
+    fps = float(rng.choice([4, 5, 6, 8, 8, 8, 10, 12, 15, 24, 25, 30]))
+    side = int(np.exp(rng.uniform(np.log(48), np.log(320))))
+    ratio = 1.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(9 / 16), np.log(16 / 9))))
+    return fps, round(side * max(1.0, ratio)), round(side * max(1.0, 1 / ratio))
+
+
 def sample_style(rng: np.random.Generator) -> Style:
     """A look that another program might give: shades, edges, backgrounds and codec marks vary."""
     if rng.random() < 0.2:

@@ -9,6 +9,7 @@ resized as the service does with what people post.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
-from gpt4video.shapes.render import frame_times, render, sample_style
+from gpt4video.shapes.render import frame_times, render, sample_format, sample_style
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene, sample_scene
+from gpt4video.video import Sampling
+from gpt4video.video.timeline import Timeline, choose
 
 SHARD = 500
 """Clips in a file."""
@@ -29,28 +33,29 @@ NUM_FRAMES = 12
 """Most frames of a clip, as in the embedded model's `assistant.yaml`."""
 
 
-def choose(times: NDArray[np.float64], duration: float, num_frames: int) -> NDArray[np.intp]:
-    """Indices of the frames on show in the middle of each of `num_frames` equal stretches of time."""
-    middles = (np.arange(num_frames) + 0.5) * duration / num_frames
-    return np.unique(np.searchsorted(times, middles, side="right") - 1)
-
-
 def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64], float]:
     """A scene as some other program might have drawn it.
 
     Frames (T, 64, 64, 3), times (T,), and width over height of the picture before it was squeezed.
     """
-    fps = float(rng.choice([4, 5, 6, 8, 8, 8, 10, 12, 15, 24, 25, 30]))
-    side = int(np.exp(rng.uniform(np.log(48), np.log(320))))
-    ratio = 1.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(9 / 16), np.log(16 / 9))))
-    width, height = round(side * max(1.0, ratio)), round(side * max(1.0, 1 / ratio))
+    fps, width, height = sample_format(rng)
     times = frame_times(scene.duration, fps)
-    times = times[choose(times, scene.duration, NUM_FRAMES)]
+    timeline = Timeline(times, np.arange(len(times)), scene.duration)
+    times = times[choose(timeline, Sampling(num_frames=NUM_FRAMES))]
     frames = render(scene, width=width, height=height, times=times, style=sample_style(rng), rng=rng)
     if (width, height) != (SIDE, SIDE):
         small = [Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for f in frames]
         frames = np.stack([np.asarray(f) for f in small])
     return frames, times, width / height
+
+
+def fingerprint(*modules: nn.Module) -> str:
+    """A short name of weights: what was computed with others is not to be taken for theirs."""
+    digest = hashlib.sha256()
+    for module in modules:
+        for name, value in module.state_dict().items():
+            digest.update(name.encode() + value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 @dataclass(frozen=True)

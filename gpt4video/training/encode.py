@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt4video.models.tokenizer import ASSISTANT, BOS, END, USER, VIDEO, encode_reply, encode_text
+from gpt4video.models.tokenizer import ASSISTANT, BOS, END, SYSTEM, USER, VIDEO, encode_reply, encode_text
 from gpt4video.shapes.language.dialogues import Dialogue
 
 ROLES = {"user": USER, "assistant": ASSISTANT}
@@ -41,6 +41,8 @@ def encode_dialogue(
     token = tokenizer.convert_tokens_to_ids
     example = Example()
     example.add([token(BOS)], 0.0)
+    if dialogue.system:
+        example.add([token(SYSTEM), *encode_text(tokenizer, dialogue.system), token(END)], 0.0)
     for turn, learned in dialogue.rendered():
         example.add([token(ROLES[turn.role])], 0.0)
         words = (

@@ -18,6 +18,7 @@ from gpt4video.models.tokenizer import encode_text
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.language.questions import KINDS, sample_question
+from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene
 from gpt4video.training.encode import Rows
 
@@ -74,7 +75,7 @@ def asked(scene: Scene, kind: str | None, rng: np.random.Generator) -> Dialogue 
     if qa is None:
         return None
     turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
-    return Dialogue((scene,), turns, "qa")
+    return Dialogue((scene,), turns, "qa", system=system(rng, "training"))
 
 
 def quiz(rng: np.random.Generator, source: Source, edits: float) -> Dialogue:

@@ -93,12 +93,12 @@ def _decoder(c: TrainingConfig, resume: bool) -> None:
 
 
 def _frames(c: TrainingConfig, resume: bool) -> None:
-    latents = c.folder / "latents" / "clips"
+    latents = c.folder / "latents"
     drawer.train(c.stages.frames, c.folder / "frames", c.checkpoint, latents, resume=resume)
 
 
 def _motion(c: TrainingConfig, resume: bool) -> None:
-    latents = c.folder / "latents" / "clips"
+    latents = c.folder / "latents"
     drawer.train(c.stages.motion, c.folder / "motion", c.checkpoint, latents, resume=resume)
 
 

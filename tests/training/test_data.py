@@ -5,7 +5,7 @@ import pytest
 
 from gpt4video.shapes.world import part_of
 from gpt4video.training import data
-from gpt4video.training.data import Pool, choose, post
+from gpt4video.training.data import Pool, post
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,6 @@ def test_training_clips_hold_no_held_out_triple(tmp_path):
     pool = Pool.make(tmp_path, "training", 12)
     for scene in pool.scenes:
         assert all(part_of(t.color, t.shape, t.motion) == "training" for t in scene.things)
-
-
-def test_frames_are_those_in_the_middle_of_equal_stretches():
-    times = np.arange(16) / 8
-    assert choose(times, 2.0, 4).tolist() == [2, 6, 10, 14]
-    assert choose(times[:3], 0.375, 12).tolist() == [0, 1, 2]
 
 
 def test_posted_clips_fit_the_encoder():

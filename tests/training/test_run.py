@@ -38,7 +38,7 @@ TINY = {
         "dialogues": 4,
         "loop": LOOP,
     },
-    "abstractor": {"width": 32, "layers": 1, "heads": 2, "queries": 2, "clips": 8, "batch": 4, "loop": LOOP},
+    "abstractor": {"width": 32, "layers": 1, "heads": 2, "clips": 8, "batch": 4, "loop": LOOP},
     "instruct": {"clips": 8, "batch": 2, "quiz": 2, "questions": 2, "looked": 4, "loop": LOOP},
     "vae": {"channels": [8, 8, 16, 16], "scenes": 2, "loop": {**LOOP, "ema": 0.5}},
     "decoder": {"kind": "decoder", "noise": 0.3, "scenes": 2, "loop": LOOP},

@@ -24,6 +24,7 @@ from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, e
 from gpt4video.shapes.language.harm import refuses
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import rephrase
+from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
 from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
 from gpt4video.shapes.world import Mix, Part, Scene, sample_scene
@@ -144,4 +145,10 @@ def sample_dialogue(
     if kind not in ("smalltalk", "mixed") and talking.chance(0.05):
         chat(talking, ("hello", "how"))
     WRITERS[kind][1](talking)
-    return Dialogue(tuple(talking.scenes), tuple(talking.turns), kind, keeps_tags=talking.chance(0.5))
+    return Dialogue(
+        tuple(talking.scenes),
+        tuple(talking.turns),
+        kind,
+        keeps_tags=talking.chance(0.5),
+        system=system(rng, part),
+    )

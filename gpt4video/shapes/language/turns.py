@@ -51,6 +51,8 @@ class Dialogue:
     kind: str
     keeps_tags: bool = True
     """Whether earlier replies keep their instructions when they come back."""
+    system: str | None = None
+    """What an application says before anybody else."""
 
     def history(self, until: int) -> Iterator[Turn]:
         """The turns before `until`, as a client that keeps tags, or does not, would send them."""

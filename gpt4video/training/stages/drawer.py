@@ -38,6 +38,7 @@ from gpt4video.models.tokenizer import load_tokenizer
 from gpt4video.shapes.language.describe import paraphrase, prompt, request_of
 from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
 from gpt4video.shapes.world import Mix, Scene, sample_scene
+from gpt4video.training.data import fingerprint
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
 from gpt4video.training.stages.vae import to_tensor, weights_of
 
@@ -149,12 +150,13 @@ class Latents:
 
     @classmethod
     @torch.no_grad()
-    def make(cls, vae: AutoencoderKL, count: int, path: Path) -> Latents:
+    def make(cls, vae: AutoencoderKL, count: int, folder: Path) -> Latents:
         """Draw and encode `count` clips, or go on where this was left."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"clips-{fingerprint(vae.encoder, vae.quant_conv)}"
         chunks, scenes = [], []
         for i in range(-(-count // BATCH)):
-            chunk = path.with_name(f"{path.name}-{i:03d}.npy")
+            chunk = folder / f"{name}-{i:03d}.npy"
             rng = np.random.default_rng([11, i])
             made = [sample_scene(rng, "training", MIX) for _ in range(BATCH)]
             if not chunk.exists():

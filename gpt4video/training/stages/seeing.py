@@ -28,7 +28,7 @@ from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
 from gpt4video.shapes.language.drawing import POSTED_TO_COPY
 from gpt4video.shapes.language.notes import LINES
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene
-from gpt4video.training.data import NUM_FRAMES, SHARD, Pool
+from gpt4video.training.data import NUM_FRAMES, SHARD, Pool, fingerprint
 from gpt4video.training.encode import Example, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
 from gpt4video.training.facts import FactsHead, facts_of
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
@@ -48,8 +48,6 @@ class AbstractorStage:
     """How many times its queries attend."""
     heads: int = 6
     """Its attention heads."""
-    queries: int = LINES - 1
-    """Spatial and as many temporal queries; with the end vector, a soft token for each line of the notes."""
     clips: int = 7000
     """Clips of the pool."""
     batch: int = 40
@@ -186,9 +184,10 @@ class SeeingTask:
         self.stage, self.pool = stage, pool
         torch.manual_seed(stage.loop.seed)
         encoder = ClipEncoder.from_pretrained(out / "clip", layer).float().eval().to(device())
+        name = f"features-{len(pool)}-{fingerprint(encoder.model.visual)}"
         self.features = (
-            patch_features(encoder, pool, cache.with_suffix(".npy")),
-            patch_features(encoder, pool, cache.with_name(f"{cache.name}-mirrored.npy"), mirror=True),
+            patch_features(encoder, pool, cache / f"{name}.npy"),
+            patch_features(encoder, pool, cache / f"{name}-mirrored.npy", mirror=True),
         )
         self.views = views_of(pool)
         self.tokenizer: Any = load_tokenizer(out / "language_base")
@@ -204,7 +203,8 @@ class SeeingTask:
                     width=stage.width,
                     num_layers=stage.layers,
                     num_heads=stage.heads,
-                    num_queries=stage.queries,
+                    # With the end vector, a soft token for each line of the notes.
+                    num_queries=LINES - 1,
                     mlp_width=stage.width * 8 // 3,
                 )
             )
@@ -307,7 +307,7 @@ def train(
 ) -> None:
     """Train and save to `out/abstractor_base`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips)
-    task = SeeingTask(stage, out, pool, pools / f"features-{stage.clips}", layer)
+    task = SeeingTask(stage, out, pool, pools, layer)
     run(task, stage.loop, folder, resume=resume)
     instructed = isinstance(stage, InstructStage)
     task.abstractor.half().save_pretrained(out / ("abstractor" if instructed else "abstractor_base"))
