@@ -61,13 +61,17 @@ class TrainingConfig:
     stages: Stages = field(default_factory=Stages)
     """What each stage learns with."""
 
+    def kept(self, stage: str) -> Path:
+        """Where a stage leaves what only later stages need."""
+        return self.folder / stage / "model"
+
 
 def _clip(c: TrainingConfig, resume: bool) -> None:
     clip.train(c.stages.clip, c.folder / "clip", c.checkpoint, c.folder / "pool", resume=resume)
 
 
 def _language(c: TrainingConfig, resume: bool) -> None:
-    language.train(c.stages.language, c.folder / "language", c.checkpoint, resume=resume)
+    language.train(c.stages.language, c.folder / "language", c.kept("language"), resume=resume)
 
 
 def _abstractor(c: TrainingConfig, resume: bool) -> None:
@@ -81,7 +85,9 @@ def _instruct(c: TrainingConfig, resume: bool) -> None:
 def _see(
     c: TrainingConfig, stage: seeing.AbstractorStage | seeing.InstructStage, folder: Path, resume: bool
 ) -> None:
-    seeing.train(stage, folder, c.checkpoint, c.folder / "pool", c.stages.clip.layer, resume=resume)
+    parts = seeing.Parts(c.checkpoint / "clip", c.kept("language"), c.kept("abstractor"))
+    layer = c.stages.clip.layer
+    seeing.train(stage, folder, parts, c.checkpoint, c.folder / "pool", layer, resume=resume)
 
 
 def _vae(c: TrainingConfig, resume: bool) -> None:
@@ -93,17 +99,19 @@ def _decoder(c: TrainingConfig, resume: bool) -> None:
 
 
 def _frames(c: TrainingConfig, resume: bool) -> None:
-    latents = c.folder / "latents"
-    drawer.train(c.stages.frames, c.folder / "frames", c.checkpoint, latents, resume=resume)
+    _draw(c, c.stages.frames, c.folder / "frames", resume)
 
 
 def _motion(c: TrainingConfig, resume: bool) -> None:
-    latents = c.folder / "latents"
-    drawer.train(c.stages.motion, c.folder / "motion", c.checkpoint, latents, resume=resume)
+    _draw(c, c.stages.motion, c.folder / "motion", resume)
+
+
+def _draw(c: TrainingConfig, stage: drawer.DrawerStage, folder: Path, resume: bool) -> None:
+    drawer.train(stage, folder, c.kept("frames"), c.checkpoint, c.folder / "latents", resume=resume)
 
 
 def _checkpoint(c: TrainingConfig, resume: bool) -> None:
-    """Write `assistant.yaml` and the safety policy; remove what only training needed."""
+    """Write `assistant.yaml`, the safety policy and, where there is none yet, a model card."""
     description = {
         "format_version": 1,
         "name": "gpt4video-shapes",
@@ -117,9 +125,25 @@ def _checkpoint(c: TrainingConfig, resume: bool) -> None:
     }
     text = yaml.safe_dump(description, sort_keys=False)
     (c.checkpoint / "assistant.yaml").write_text(text, encoding="utf-8")
+    card = c.checkpoint / "README.md"
+    if not card.exists():
+        card.write_text(CARD, encoding="utf-8")
     (c.checkpoint / "safety").mkdir(exist_ok=True)
     policy = Path(__file__).parent.parent / "safety" / "policy.yaml"
     shutil.copyfile(policy, c.checkpoint / "safety" / "policy.yaml")
+
+
+CARD = """---
+library_name: gpt4video
+pipeline_tag: video-text-to-text
+---
+
+# A gpt4video checkpoint
+
+Trained by `gpt4video train` on drawn moving shapes, which is all it knows. `gpt4video.load(folder)` opens it,
+`gpt4video evaluate --config folder` measures it.
+"""
+"""The model card that a checkpoint begins with."""
 
 
 STAGES: dict[str, Callable[[TrainingConfig, bool], None]] = {

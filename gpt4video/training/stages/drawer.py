@@ -176,7 +176,7 @@ class Latents:
 class DrawerTask:
     """Predict the velocity of noised latents from the words."""
 
-    def __init__(self, stage: DrawerStage, out: Path, latents: Path) -> None:
+    def __init__(self, stage: DrawerStage, frames: Path, out: Path, latents: Path) -> None:
         self.stage = stage
         torch.manual_seed(stage.loop.seed)
         clip = ClipEncoder.from_pretrained(out / "clip").float()
@@ -192,7 +192,7 @@ class DrawerTask:
         self.latents = Latents.make(self.vae, stage.clips, latents)
         unet = make_unet(stage, self.vae.config.latent_channels, self.text.config.hidden_size)
         if stage.kind == "motion":
-            unet = UNet2DConditionModel.from_pretrained(out / "frames").float()
+            unet = UNet2DConditionModel.from_pretrained(frames).float()
             self.unet: Any = with_motion(unet, stage)
         else:
             self.unet = unet
@@ -256,12 +256,14 @@ class DrawerTask:
         return (weights * (guess.float() - target) ** 2).mean() / weights.mean(), {}
 
 
-def train(stage: DrawerStage, folder: Path, out: Path, latents: Path, *, resume: bool = True) -> None:
-    """Train; frames are saved to `out/frames`, motion as the whole pipeline to `out/pipeline`."""
-    task = DrawerTask(stage, out, latents)
+def train(
+    stage: DrawerStage, folder: Path, frames: Path, out: Path, latents: Path, *, resume: bool = True
+) -> None:
+    """Train; the U-Net of single frames is kept in `frames`, the pipeline is saved to `out/pipeline`."""
+    task = DrawerTask(stage, frames, out, latents)
     run(task, stage.loop, folder, resume=resume)
     if stage.kind == "frames":
-        task.unet.half().save_pretrained(out / "frames", safe_serialization=True)
+        task.unet.half().save_pretrained(frames, safe_serialization=True)
     else:
         save_pipeline(task, out / "pipeline")
 

@@ -128,8 +128,8 @@ class LanguageTask:
 
 
 def train(config: LanguageConfig, folder: Path, out: Path, *, resume: bool = True) -> None:
-    """Train and save to `out/language_base`."""
+    """Train and save to `out`."""
     task = LanguageTask(config, folder)
     run(task, config.loop, folder, resume=resume)
-    task.model.half().save_pretrained(out / "language_base", safe_serialization=True)
-    task.tokenizer.save_pretrained(out / "language_base")
+    task.model.half().save_pretrained(out, safe_serialization=True)
+    task.tokenizer.save_pretrained(out)

@@ -96,6 +96,17 @@ class InstructStage:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Where earlier stages left what these go on from."""
+
+    clip: Path
+    language: Path
+    """The pre-trained language model."""
+    abstractor: Path
+    """The aligned abstractor: written by `abstractor`, read by `instruct`."""
+
+
+@dataclass(frozen=True)
 class View:
     """A clip of the pool as it is, in a mirror, backwards, or both, and the scene that it then shows."""
 
@@ -179,21 +190,21 @@ class SeeingTask:
     """Predict the assistant's words, with videos as soft tokens."""
 
     def __init__(
-        self, stage: AbstractorStage | InstructStage, out: Path, pool: Pool, cache: Path, layer: Layer
+        self, stage: AbstractorStage | InstructStage, parts: Parts, pool: Pool, cache: Path, layer: Layer
     ) -> None:
         self.stage, self.pool = stage, pool
         torch.manual_seed(stage.loop.seed)
-        encoder = ClipEncoder.from_pretrained(out / "clip", layer).float().eval().to(device())
+        encoder = ClipEncoder.from_pretrained(parts.clip, layer).float().eval().to(device())
         name = f"features-{len(pool)}-{fingerprint(encoder.model.visual)}"
         self.features = (
             patch_features(encoder, pool, cache / f"{name}.npy"),
             patch_features(encoder, pool, cache / f"{name}-mirrored.npy", mirror=True),
         )
         self.views = views_of(pool)
-        self.tokenizer: Any = load_tokenizer(out / "language_base")
+        self.tokenizer: Any = load_tokenizer(parts.language)
         self.notes = Notes(self.tokenizer)
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
-        self.model: Any = BackboneForCausalLM.from_pretrained(out / "language_base").float().to(device())
+        self.model: Any = BackboneForCausalLM.from_pretrained(parts.language).float().to(device())
         if isinstance(stage, AbstractorStage):
             self.abstractor = Abstractor(
                 AbstractorConfig(
@@ -208,15 +219,17 @@ class SeeingTask:
                     mlp_width=stage.width * 8 // 3,
                 )
             )
+            last = self.notes.embed(self.model.get_input_embeddings(), [self.views[0].scene])[0, -1]
+            self.abstractor.end.data.copy_(last)  # it is the same for every video
             self.model.requires_grad_(False)
             self.modules: dict[str, nn.Module] = {"abstractor": self.abstractor}
         else:
-            self.abstractor = Abstractor.from_pretrained(out / "abstractor_base").float()
+            self.abstractor = Abstractor.from_pretrained(parts.abstractor).float()
             self.modules = {"abstractor": self.abstractor, "language_model": self.model}
         self.abstractor.train().to(device())
         self.facts = FactsHead(self.abstractor.num_tokens, self.model.config.hidden_size).to(device())
         if isinstance(stage, InstructStage):
-            self.facts.load_state_dict(load_file(out / "abstractor_base" / FACTS_NAME))
+            self.facts.load_state_dict(load_file(parts.abstractor / FACTS_NAME))
         self.modules["facts"] = self.facts
 
     def dialogue(self, rng: np.random.Generator) -> Example:
@@ -299,20 +312,21 @@ class SeeingTask:
 def train(
     stage: AbstractorStage | InstructStage,
     folder: Path,
+    parts: Parts,
     out: Path,
     pools: Path,
     layer: Layer,
     *,
     resume: bool = True,
 ) -> None:
-    """Train and save to `out/abstractor_base`, or to `out/abstractor` and `out/language_model`."""
+    """Train and save to `parts.abstractor`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips)
-    task = SeeingTask(stage, out, pool, pools, layer)
+    task = SeeingTask(stage, parts, pool, pools, layer)
     run(task, stage.loop, folder, resume=resume)
-    instructed = isinstance(stage, InstructStage)
-    task.abstractor.half().save_pretrained(out / ("abstractor" if instructed else "abstractor_base"))
-    if not instructed:
-        save_file(task.facts.state_dict(), out / "abstractor_base" / FACTS_NAME)
+    if isinstance(stage, AbstractorStage):
+        task.abstractor.half().save_pretrained(parts.abstractor)
+        save_file(task.facts.state_dict(), parts.abstractor / FACTS_NAME)
     else:
+        task.abstractor.half().save_pretrained(out / "abstractor")
         task.model.half().save_pretrained(out / "language_model", safe_serialization=True)
         task.tokenizer.save_pretrained(out / "language_model")
