@@ -24,7 +24,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from gpt4video.errors import InputError
 from gpt4video.models.attention import Angles, Attention, RotaryEmbedding, SwiGLU
 from gpt4video.models.backbone_config import BackboneConfig
-from gpt4video.models.norms import Residual, make_norm, placement_of
+from gpt4video.models.norms import CompressedNorm, Residual, make_norm, placement_of
 
 
 class Block(GradientCheckpointingLayer):
@@ -37,6 +37,8 @@ class Block(GradientCheckpointingLayer):
         self.mlp = SwiGLU(config.hidden_size, config.intermediate_size)
         self.attention_norms = Residual(config, layer)
         self.mlp_norms = Residual(config, layer)
+        for linear in (self.self_attn.v_proj, self.self_attn.o_proj, *self.mlp.children()):
+            linear.gain = placement_of(config, layer).gain  # read when fresh weights are drawn
 
     def forward(
         self,
@@ -75,6 +77,13 @@ class BackbonePreTrainedModel(PreTrainedModel):
         """Fresh weights. transformers sets every norm to weight 1, bias 0, whatever its constructor did."""
         if isinstance(module, nn.Embedding):
             init.normal_(module.weight, mean=0.0, std=self.config.embedding_std)
+        elif isinstance(module, CompressedNorm):  # transformers knows norms by their names
+            init.ones_(module.weight)
+        elif isinstance(module, nn.Linear):
+            std = self.config.initializer_range * getattr(module, "gain", 1.0)
+            init.normal_(module.weight, mean=0.0, std=std)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         else:
             super()._init_weights(module)
 
@@ -85,8 +94,7 @@ class BackboneModel(BackbonePreTrainedModel):
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        normalises_embeddings = placement_of(config, 0).embedding
-        self.embedding_norm = make_norm(config) if normalises_embeddings else nn.Identity()
+        self.embedding_norm = make_norm(config) if config.embedding_norm else nn.Identity()
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = make_norm(config)
         self.rotary = RotaryEmbedding(config)

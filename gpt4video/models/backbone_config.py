@@ -14,7 +14,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from gpt4video.errors import ConfigError
-from gpt4video.models.norms import MIXTURES, NORMS, PLACEMENTS, count_of_post_layers
+from gpt4video.models.norms import NORMS, PLACEMENTS, POST_SHARES, count_of_post_layers, placement_of
 
 
 class BackboneConfig(PreTrainedConfig):
@@ -46,9 +46,10 @@ class BackboneConfig(PreTrainedConfig):
     rope_theta: float = 10000.0
     """Base of the rotary position angles (Su et al. 2021, arXiv 2104.09864)."""
     norm_placement: str = "peri"
-    """Where each block normalises: pre, post, mix, peri or output; `norms.py` has the formulas."""
+    """Where each block normalises: pre, post, mix, peri, output, deepnorm or lns; `norms.py` has the
+    formulas."""
     norm_kind: str = "rmsnorm"
-    """Which norm: rmsnorm or layernorm."""
+    """Which norm: rmsnorm, layernorm or crmsnorm."""
     norm_eps: float = 1e-6
     """Added to the mean square before the root. Small branches of small models need it this small."""
     mix_alpha: float = 0.25
@@ -57,6 +58,9 @@ class BackboneConfig(PreTrainedConfig):
     """How many of the first layers are post; None: floor(mix_alpha * num_hidden_layers) for mix, and what
     follows from the word for the others. Once set it is what counts, so that a saved model does not depend on
     the rounding of a fraction."""
+    embedding_norm: bool | None = None
+    """Whether what enters the first block is normalised; None: as the placement has it, with peri alone. A
+    fair comparison of placements gives it to all or to none."""
     qk_norm: bool = False
     """Normalise each head's queries and keys (RMSNorm over head_dim) before they are rotated."""
     tie_word_embeddings: bool = True
@@ -64,9 +68,9 @@ class BackboneConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     """Standard deviation of fresh linear weights."""
     embedding_std: float = 0.02
-    """Standard deviation of fresh embeddings. Without an embedding norm (all placements but peri) a stream
-    that starts this small is soon drowned by the first branches; sqrt(2/5) = 0.632 is what the Mix-LN code
-    uses for every placement, and a fair comparison fixes it. With a tied head keep it small."""
+    """Standard deviation of fresh embeddings. Without an embedding norm a stream that starts this small is
+    soon drowned by the first branches; sqrt(2/5) = 0.632 is what the Mix-LN code uses for every placement, and
+    a fair comparison fixes it. With a tied head keep it small."""
     attention_dropout: float = 0.0
     """Share of attention weights dropped while training."""
     use_cache: bool = True
@@ -81,7 +85,7 @@ class BackboneConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         for field in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"):
             _at_least_one(field, getattr(self, field))
-        _one_of("norm_placement", self.norm_placement, [*PLACEMENTS, *MIXTURES])
+        _one_of("norm_placement", self.norm_placement, PLACEMENTS)
         _one_of("norm_kind", self.norm_kind, NORMS)
         self._fill_in()
         self._check()
@@ -105,10 +109,12 @@ class BackboneConfig(PreTrainedConfig):
             self.intermediate_size = -(-width * 8 // (3 * 32)) * 32
         if self.num_post_layers is None:
             self.num_post_layers = self._post_layers_of_the_placement()
+        if self.embedding_norm is None:
+            self.embedding_norm = placement_of(self, 0).embedding
 
     def _post_layers_of_the_placement(self) -> int:
-        share = self.mix_alpha if self.norm_placement in MIXTURES else float(self.norm_placement == "post")
-        return count_of_post_layers(share, self.num_hidden_layers)
+        share = POST_SHARES.get(self.norm_placement, 0.0)
+        return count_of_post_layers(self.mix_alpha if share is None else share, self.num_hidden_layers)
 
     def _check(self) -> None:
         """Raise `ConfigError` where two fields contradict each other."""
@@ -136,7 +142,7 @@ class BackboneConfig(PreTrainedConfig):
                 f"{self.num_hidden_layers}."
             )
         follows = self._post_layers_of_the_placement()
-        if self.norm_placement not in MIXTURES and self.num_post_layers != follows:
+        if self.norm_placement != "mix" and self.num_post_layers != follows:
             raise ConfigError(
                 f"num_post_layers is chosen for norm_placement 'mix' only; {self.norm_placement!r} has "
                 f"{follows}, got {self.num_post_layers}."

@@ -132,6 +132,18 @@ def test_fresh_weights_have_the_spread_the_config_asks_for():
     assert tiny(vocab_size=4000).lm_head.weight.std().item() == pytest.approx(0.6, rel=0.02)
 
 
+def test_deepnorm_starts_its_branches_smaller_and_the_queries_and_keys_as_they_are():
+    model = tiny(
+        "deepnorm", hidden_size=128, intermediate_size=256, num_hidden_layers=2, initializer_range=0.1
+    )
+    block = model.model.layers[1]
+    small = [block.self_attn.v_proj, block.self_attn.o_proj, *block.mlp.children()]
+    for linear in small:  # (8 * 2)^-1/4 = 0.5
+        assert linear.weight.std().item() == pytest.approx(0.05, rel=0.03)
+    for linear in (block.self_attn.q_proj, block.self_attn.k_proj):
+        assert linear.weight.std().item() == pytest.approx(0.1, rel=0.03)
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_greedy_decoding_with_a_cache_equals_without(placement):
     model, prompt = tiny(placement), ids(2, 6)
@@ -263,7 +275,7 @@ def test_it_trains_under_16_bit_autocast():
         ({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8}, "fits is 1, 2, 3, 6"),
         ({"head_dim": 33}, "head_dim must be even"),
         ({"norm_placement": "perl"}, "Did you mean 'peri'?"),
-        ({"norm_kind": "batchnorm"}, "norm_kind must be one of rmsnorm, layernorm, got 'batchnorm'"),
+        ({"norm_kind": "batchnorm"}, "norm_kind must be one of rmsnorm, layernorm, crmsnorm, got"),
         ({"norm_placement": "mix", "mix_alpha": 1.5}, "mix_alpha is a share of the layers, from 0 to 1"),
         ({"norm_placement": "mix", "num_post_layers": 9}, "between 0 and num_hidden_layers, got 9 and 6"),
         ({"norm_placement": "pre", "num_post_layers": 2}, "'pre' has 0, got 2"),
