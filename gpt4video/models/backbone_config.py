@@ -69,8 +69,8 @@ class BackboneConfig(PreTrainedConfig):
     """Standard deviation of fresh linear weights."""
     embedding_std: float = 0.02
     """Standard deviation of fresh embeddings. Without an embedding norm a stream that starts this small is
-    soon drowned by the first branches; sqrt(2/5) = 0.632 is what the Mix-LN code uses for every placement, and
-    a fair comparison fixes it. With a tied head keep it small."""
+    soon drowned by the first branches; sqrt(2/5) = 0.632 is what the Mix-LN code uses for every placement,
+    and a fair comparison fixes it. With a tied head keep it small."""
     attention_dropout: float = 0.0
     """Share of attention weights dropped while training."""
     use_cache: bool = True
