@@ -143,8 +143,12 @@ class BackboneConfig(PreTrainedConfig):
         self._check_widths()
         self._check_placement()
         self._check_layers()
+        given = self.rope_parameters is not None or "rope_scaling" in kwargs
         super().__post_init__(**kwargs)  # gives rope_parameters its usual form
-        self._check_rope()
+        if given:
+            self._check_rope()
+        else:
+            self.rope_parameters = None
 
     @property
     def base_model_tp_plan(self) -> dict[str, str]:
