@@ -24,7 +24,7 @@ from transformers.masking_utils import create_causal_mask, create_sliding_window
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from gpt4video.errors import InputError
+from gpt4video.errors import ConfigError, InputError
 from gpt4video.models.attention import Attention
 from gpt4video.models.backbone_config import FULL, SLIDING, BackboneConfig
 from gpt4video.models.mlp import MLPS
@@ -90,6 +90,26 @@ class BackbonePreTrainedModel(PreTrainedModel):
         super().__init__(config)
         if config.norms_in_float32:
             self._keep_in_fp32_modules_strict = ["*norm*"]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        *args: Any,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As in transformers, but a tensor of another shape is a `ConfigError` with its name and both."""
+        model, info = super().from_pretrained(
+            *args, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+        )
+        if info["mismatched_keys"] and not ignore_mismatched_sizes:
+            name, found, expected = min(info["mismatched_keys"])
+            raise ConfigError(
+                f"Tensor {name} is of shape {tuple(found)} in the checkpoint, and by the config "
+                f"{tuple(expected)}."
+            )
+        return (model, info) if output_loading_info else model
 
     def _init_weights(self, module: nn.Module) -> None:
         """Fresh weights. transformers sets every norm to weight 1, bias 0, whatever its constructor did."""
@@ -282,9 +302,9 @@ def _masks(config: BackboneConfig, attention_mask: Any, **seen: Any) -> dict[str
     return {kind: MASKS[kind](config=config, attention_mask=attention_mask, **seen) for kind in kinds}
 
 
-def _positions(embeds: Tensor, attention_mask: Tensor | None, seen: int) -> Tensor:
+def _positions(embeds: Tensor, attention_mask: Any, seen: int) -> Tensor:
     """(B or 1, L) positions of the new tokens, real tokens counted from 0."""
     length = embeds.shape[1]
-    if attention_mask is not None and attention_mask.dim() == 2:
+    if isinstance(attention_mask, Tensor) and attention_mask.dim() == 2:
         return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
     return torch.arange(seen, seen + length, device=embeds.device)[None]

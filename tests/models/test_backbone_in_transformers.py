@@ -52,6 +52,14 @@ def test_implementations_of_attention_agree(placement, fields):
     torch.testing.assert_close(logits["sdpa"], logits["eager"], rtol=1e-10, atol=1e-10)
 
 
+def test_scores_with_a_cap_are_never_given_to_attention_that_has_none():
+    model = tiny(attn_logit_softcapping=5.0)
+    assert model.config._attn_implementation == "eager"
+    with pytest.raises(ValueError, match="does not support"):
+        model.set_attn_implementation("sdpa")
+    assert tiny().config._attn_implementation == "sdpa"
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_padding_on_the_left_changes_no_greedy_word(placement):
     model, text = tiny(placement), ids(1, 5)
