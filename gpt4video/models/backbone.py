@@ -35,6 +35,15 @@ MASKS = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
 """How the mask of each kind of layer is made."""
 
 
+NORMED_TOGETHER = {
+    "layers.*.self_attn.q_proj": "colwise_gather_output",
+    "layers.*.self_attn.k_proj": "colwise_gather_output",
+    "layers.*.self_attn.v_proj": "colwise_gather_output",
+    "layers.*.self_attn.o_proj": "rowwise_split_input",
+}
+"""How weights are split over devices where a norm reads all heads together, as in OLMo 2."""
+
+
 class Block(GradientCheckpointingLayer):
     """Attention, then the MLP, each one residual step."""
 
@@ -147,6 +156,12 @@ class BackboneModel(BackbonePreTrainedModel):
         self.norm = make_norm(config)
         self.gradient_checkpointing = False
         self.post_init()
+        there = dict(self.named_modules())
+        plan = {
+            **BackboneConfig.base_model_tp_plan,
+            **(NORMED_TOGETHER if config.qk_norm == "projection" else {}),
+        }
+        self._tp_plan = {name: style for name, style in plan.items() if name.replace("*", "0") in there}
 
     def forward(
         self,

@@ -229,9 +229,10 @@ def test_the_plans_for_several_devices_name_what_is_there(fields):
     linears = {name for name, module in base.named_modules() if isinstance(module, nn.Linear)}
     planned = {
         pattern: {n for n, _ in base.named_modules() if re.fullmatch(pattern.replace("*", r"\d+"), n)}
-        for pattern in model.config.base_model_tp_plan
+        for pattern in base.tp_plan
     }
     assert all(planned.values())
+    assert {f"model.{pattern}" for pattern in planned} <= model.tp_plan.keys()
     assert linears <= set().union(*planned.values())
     assert all(hasattr(base, name) for name in model.config.base_model_pp_plan)
     order = list(model.config.base_model_pp_plan)

@@ -38,7 +38,7 @@ def test_each_kind_of_layer_has_its_own_angles():
     sizes = {"hidden_size": 512, "num_attention_heads": 4, "head_dim": 128, "num_hidden_layers": 2}
     ropes = {"sliding_attention": ROPES[0], "full_attention": ROPES[1]}
     layers = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 512}
-    theirs = Gemma3RotaryEmbedding(Gemma3TextConfig(**sizes, **layers, rope_parameters=ropes))
+    theirs = Gemma3RotaryEmbedding(Gemma3TextConfig(**sizes, **layers, rope_parameters=dict(ropes)))
     config = BackboneConfig(**sizes, **layers, rope_parameters=ropes)
     ours = RotaryEmbedding(config)
     assert config.rope_differs
