@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from gpt4video import config as configs
 from gpt4video.errors import ConfigError, InputError
-from gpt4video.models.attention import SwiGLU
+from gpt4video.models.mlp import GatedMLP
 
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 
@@ -122,7 +122,7 @@ class CrossLayer(nn.Module):
         self.v_proj = nn.Linear(width, width)
         self.o_proj = nn.Linear(width, width)
         self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = SwiGLU(width, config.mlp_width)
+        self.mlp = GatedMLP(width, config.mlp_width)
 
     def forward(self, queries: Tensor, memory_BMD: Tensor, readable: Tensor | None) -> Tensor:
         """Queries (B, 2Q, D) after reading; `readable` (B, 1, 1, 2Q + M) is True where a key may be read."""

@@ -9,7 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from gpt4video.errors import ConfigError, InputError
 from gpt4video.models import BackboneConfig, BackboneForCausalLM
 
-PLACEMENTS = ("pre", "post", "mix", "peri", "output")
+PLACEMENTS = ("pre", "post", "mix", "peri", "output", "deepnorm", "lns")
+KINDS = ("rmsnorm", "layernorm", "crmsnorm")
 
 
 def tiny(placement: str = "peri", **fields: object) -> BackboneForCausalLM:
@@ -41,8 +42,19 @@ def written_out(model: BackboneForCausalLM, tokens: torch.Tensor) -> torch.Tenso
     speeds = c.rope_theta ** (-torch.arange(0, e, 2).double() / e)
     turn = torch.polar(torch.ones(length, e // 2).double(), places[:, None] * speeds)
 
+    def rms(x, name):
+        return x / (x.pow(2).mean(-1, keepdim=True) + c.norm_eps).sqrt() * w[f"{name}.weight"]
+
     def norm(x, name):
-        return x / (x.pow(2).mean(-1, keepdim=True) + c.norm_eps).sqrt() * w[name]
+        if c.norm_kind == "layernorm":
+            centred = x - x.mean(-1, keepdim=True)
+            var = centred.pow(2).mean(-1, keepdim=True)
+            return centred / (var + c.norm_eps).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
+        if c.norm_kind == "crmsnorm":  # the channel that was dropped, put back
+            whole = torch.cat((x, -x.sum(-1, keepdim=True)), -1)
+            whole = whole / (whole.pow(2).mean(-1, keepdim=True) + c.norm_eps).sqrt()
+            return whole[..., :-1] * w[f"{name}.weight"]
+        return rms(x, name)
 
     def rope(x):
         z = torch.complex(x[:, : e // 2], x[:, e // 2 :]) * turn
@@ -55,7 +67,7 @@ def written_out(model: BackboneForCausalLM, tokens: torch.Tensor) -> torch.Tenso
             g = h * c.num_key_value_heads // c.num_attention_heads
             qh, kh, vh = q[:, h * e : (h + 1) * e], k[:, g * e : (g + 1) * e], v[:, g * e : (g + 1) * e]
             if c.qk_norm:
-                qh, kh = norm(qh, f"{at}.self_attn.q_norm.weight"), norm(kh, f"{at}.self_attn.k_norm.weight")
+                qh, kh = rms(qh, f"{at}.self_attn.q_norm"), rms(kh, f"{at}.self_attn.k_norm")
             scores = rope(qh) @ rope(kh).T / math.sqrt(e)
             later = torch.ones(length, length).triu(1).bool()
             heads.append(scores.masked_fill(later, -math.inf).softmax(-1) @ vh)
@@ -66,38 +78,58 @@ def written_out(model: BackboneForCausalLM, tokens: torch.Tensor) -> torch.Tenso
         return (gate * gate.sigmoid() * up) @ w[f"{at}.mlp.down_proj.weight"].T
 
     x = w["model.embed_tokens.weight"][tokens]
-    if c.norm_placement == "peri":
-        x = norm(x, "model.embedding_norm.weight")
-    for layer in range(c.num_hidden_layers):
+    if c.embedding_norm:
+        x = norm(x, "model.embedding_norm")
+    layers = c.num_hidden_layers
+    for layer in range(layers):
         at = f"model.layers.{layer}"
         word = c.norm_placement
         if word == "mix":
-            word = "post" if layer < math.floor(c.mix_alpha * c.num_hidden_layers) else "pre"
+            word = "post" if layer < math.floor(c.mix_alpha * layers) else "pre"
         for f, n in ((attention, f"{at}.attention_norms"), (mlp, f"{at}.mlp_norms")):
             if word == "pre":
-                x = x + f(norm(x, f"{n}.inner.weight"), at)
+                x = x + f(norm(x, f"{n}.inner"), at)
             elif word == "post":
-                x = norm(x + f(x, at), f"{n}.out.weight")
+                x = norm(x + f(x, at), f"{n}.out")
             elif word == "peri":
-                x = x + norm(f(norm(x, f"{n}.inner.weight"), at), f"{n}.branch.weight")
+                x = x + norm(f(norm(x, f"{n}.inner"), at), f"{n}.branch")
+            elif word == "output":
+                x = x + norm(f(x, at), f"{n}.branch")
+            elif word == "deepnorm":
+                x = norm((2 * layers) ** (1 / 4) * x + f(x, at), f"{n}.out")
             else:
-                x = x + norm(f(x, at), f"{n}.branch.weight")
-    return norm(x, "model.norm.weight") @ w["lm_head.weight"].T
+                x = x + f(norm(x, f"{n}.inner") / math.sqrt(layer + 1), at)
+    return norm(x, "model.norm") @ w["lm_head.weight"].T
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_every_placement_is_what_its_equations_say(placement, attention):
-    model = tiny(placement, qk_norm=placement == "output", tie_word_embeddings=placement != "mix").double()
-    model.set_attn_implementation(attention)
-    for name, weight in model.named_parameters():
-        if "norm" in name:  # a gain of 1 everywhere would hide a norm in the wrong place
-            torch.nn.init.uniform_(weight, 0.5, 2)
-    tokens = ids(2, 7)
+def test_every_placement_and_kind_is_what_its_equations_say(placement, kind, attention):
+    fields = {"qk_norm": placement == "output", "tie_word_embeddings": placement != "mix"}
+    for embedding_norm in (False, True):
+        model = tiny(placement, norm_kind=kind, embedding_norm=embedding_norm, **fields).double()
+        model.set_attn_implementation(attention)
+        for name, weight in model.named_parameters():
+            if "norm" in name:  # a gain of 1 everywhere would hide a norm in the wrong place
+                torch.nn.init.uniform_(weight, 0.5, 2)
+        tokens = ids(2, 7)
+        with torch.no_grad():
+            expected = torch.stack([written_out(model, row) for row in tokens])
+            # The same sums in another order: 64-bit numbers agree to some 1e-14 of values near 10.
+            torch.testing.assert_close(model(tokens).logits, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("placement", "sees_it"), [("peri", False), ("output", False), ("pre", True)])
+def test_a_normalised_branch_may_grow_and_the_model_does_not_notice(placement, sees_it):
+    model, tokens = tiny(placement, norm_eps=1e-14).double(), ids(2, 7)
     with torch.no_grad():
-        expected = torch.stack([written_out(model, row) for row in tokens])
-        # The same sums in another order: 64-bit numbers agree to some 1e-14 of values near 10.
-        torch.testing.assert_close(model(tokens).logits, expected, rtol=1e-10, atol=1e-10)
+        before = model(tokens).logits
+        for block in model.model.layers:
+            block.self_attn.o_proj.weight *= 1000
+            block.mlp.down_proj.weight *= 100
+        after = model(tokens).logits
+    assert torch.allclose(before, after, rtol=1e-9, atol=1e-9) != sees_it
 
 
 @pytest.mark.parametrize(("alpha", "same_as"), [(0.0, "pre"), (1.0, "post")])
@@ -118,6 +150,7 @@ def test_saved_and_opened_again_it_is_the_same_model(placement, tmp_path):
         config = AutoConfig.from_pretrained(tmp_path / str(tied))
         assert config.to_dict().keys() == model.config.to_dict().keys()
         assert config.num_post_layers == {"mix": 2, "post": 4}.get(placement, 0)
+        assert config.to_diff_dict() == model.config.to_diff_dict()
 
 
 def test_a_saved_model_keeps_its_post_layers_whatever_the_share_rounds_to(tmp_path):
@@ -132,6 +165,18 @@ def test_fresh_weights_have_the_spread_the_config_asks_for():
     assert tiny(vocab_size=4000).lm_head.weight.std().item() == pytest.approx(0.6, rel=0.02)
 
 
+def test_deepnorm_starts_its_branches_smaller_and_the_queries_and_keys_as_they_are():
+    model = tiny(
+        "deepnorm", hidden_size=128, intermediate_size=256, num_hidden_layers=2, initializer_range=0.1
+    )
+    block = model.model.layers[1]
+    small = [block.self_attn.v_proj, block.self_attn.o_proj, block.mlp.up_proj, block.mlp.down_proj]
+    for linear in small:  # (8 * 2)^-1/4 = 0.5
+        assert linear.weight.std().item() == pytest.approx(0.05, rel=0.03)
+    for linear in (block.self_attn.q_proj, block.self_attn.k_proj):
+        assert linear.weight.std().item() == pytest.approx(0.1, rel=0.03)
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_greedy_decoding_with_a_cache_equals_without(placement):
     model, prompt = tiny(placement), ids(2, 6)
@@ -140,9 +185,10 @@ def test_greedy_decoding_with_a_cache_equals_without(placement):
     assert torch.equal(cached, plain)
 
 
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_cache_can_be_filled_in_pieces_of_any_size(masked):
-    model, tokens = tiny().double(), ids(1, 10)
+def test_the_cache_can_be_filled_in_pieces_of_any_size(masked, placement):
+    model, tokens = tiny(placement).double(), ids(1, 10)
     cache, pieces, seen = None, [], 0
     for piece in tokens.split([4, 1, 3, 2], dim=1):
         seen += piece.shape[1]
@@ -263,17 +309,52 @@ def test_it_trains_under_16_bit_autocast():
         ({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8}, "fits is 1, 2, 3, 6"),
         ({"head_dim": 33}, "head_dim must be even"),
         ({"norm_placement": "perl"}, "Did you mean 'peri'?"),
-        ({"norm_kind": "batchnorm"}, "norm_kind must be one of rmsnorm, layernorm, got 'batchnorm'"),
+        ({"norm_kind": "batchnorm"}, "norm_kind must be one of rmsnorm, layernorm, crmsnorm, got"),
         ({"norm_placement": "mix", "mix_alpha": 1.5}, "mix_alpha is a share of the layers, from 0 to 1"),
         ({"norm_placement": "mix", "num_post_layers": 9}, "between 0 and num_hidden_layers, got 9 and 6"),
         ({"norm_placement": "pre", "num_post_layers": 2}, "'pre' has 0, got 2"),
         ({"num_hidden_layers": 0}, "num_hidden_layers must be at least 1, got 0"),
+        ({"norm_placment": "pre"}, "no field 'norm_placment'. Did you mean 'norm_placement'?"),
+        ({"hidden_act": "gelu_pytorch"}, "Did you mean 'gelu_pytorch_tanh'?"),
+        ({"qk_norm": "heads"}, "qk_norm must be one of False, True, head, projection, got 'heads'. Did you"),
+        ({"positions": "alibi"}, "positions must be one of rope, learned, got 'alibi'"),
+        ({"layer_types": ["full_attention"]}, "layer_types must name each of the 6 layers"),
+        ({"layer_types": ["sliding_attention"] * 6}, "go together, got sliding_window None"),
+        ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "rope_type must be one of default,"),
+        (
+            {"rope_theta": 5e4, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
+            "rope_theta is 50000.0 and in rope_parameters 10000.0; give it in one place",
+        ),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "default"}}, "sliding_window": 4},
+            "rope_parameters must have an entry for each kind of layer: sliding_attention",
+        ),
     ],
 )
 def test_a_config_that_does_not_fit_says_what_would(fields, message):
     with pytest.raises(ConfigError) as caught:
         BackboneConfig(**fields)
     assert message in caught.value.message
+
+
+def test_a_checkpoint_of_another_shape_is_told_by_its_tensor(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    other = BackboneConfig(**{**tiny().config.to_dict(), "intermediate_size": 64})
+    with pytest.raises(ConfigError) as caught:
+        AutoModelForCausalLM.from_pretrained(tmp_path, config=other)
+    assert caught.value.message == (
+        "Tensor model.layers.0.mlp.down_proj.weight is of shape (32, 48) in the checkpoint, "
+        "and by the config (32, 64)."
+    )
+
+
+def test_one_mask_for_two_kinds_of_layers_is_an_error():
+    model = tiny(sliding_window=3, layer_types=["full_attention", "sliding_attention"] * 2)
+    mask = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+    with pytest.raises(InputError, match="one for each of full_attention, sliding_attention"):
+        model(ids(1, 4), attention_mask=mask)
+    both = {"full_attention": mask.tril(), "sliding_attention": mask.tril().triu(-2)}
+    torch.testing.assert_close(model(ids(1, 4), attention_mask=both).logits, model(ids(1, 4)).logits)
 
 
 def test_ids_and_embeddings_at_once_are_an_error():
