@@ -1,10 +1,12 @@
 """A scene as notes: a fixed number of lines, each of a few words, in the order that a reader expects.
 
-    red circle small | left slow | no | one | blue star large | still | vanishes | two top | … | black two
+    red circle small | red circle left slow | red circle no | red circle one | … | black one | video
 
 The language model learns to answer from notes before it has seen a frame, and the abstractor to write them:
-a line is one soft token, the sum of its words' embeddings. Captions say the same, each in its own order,
-so that no soft token knows which word is asked of it. Objects stand by colour, which no two of them share.
+a line is one soft token, the sum of its words' embeddings. Captions say the same, each in its own order, so
+that no soft token knows which word is asked of it. Every line about an object names it: one look finds what is
+said of it; a name in a line of its own takes two, which a small model was slow to learn. Objects stand by
+colour, which no two of them share.
 """
 
 from __future__ import annotations
@@ -31,20 +33,24 @@ def notes(scene: Scene) -> list[Line]:
         lines += _object(scene, things[slot]) if slot < len(things) else [NOTHING] * 4
     for a, b in PAIRS:
         lines.append(_pair(scene, things[a], things[b]) if b < len(things) else NOTHING)
-    return [*lines, (scene.background, number_word(len(things))), ("video",)]
+    turns = tuple(word for t in things if t.new_color for word in ("turns", t.new_color))
+    return [*lines, (scene.background, number_word(len(things)), *turns), ("video",)]
 
 
 def _object(scene: Scene, thing: Thing) -> list[Line]:
     """What it is; how it moves; what happens to it and when it moves; which it is, and where if it stays."""
-    looks = (thing.color, thing.shape, *((thing.size,) if thing.sized else ()))
+    size = (thing.size,) if thing.sized else ()
     moves = (thing.motion, *((thing.speed,) if thing.travels else ()))
-    happens: Line = ("turns", thing.new_color) if thing.new_color else (thing.event,) if thing.event else ()
+    happens: Line = (thing.event,) if thing.event in ("appears", "vanishes") else ()
+    if thing.new_color:
+        happens = ("turns",)
     if scene.first is not None:
         happens += ("first" if scene.things[scene.first] is thing else "second",)
     number = number_word(1 + [t.color for t in canonical(scene).things].index(thing.color))
     stays = thing.motion in ("still", "spinning")
     where = place(thing.x, thing.y).split()[2:] if stays else []
-    return [looks, moves, happens or NOTHING, (number, *where)]
+    name = (thing.color, thing.shape)
+    return [(*name, *size), (*name, *moves), (*name, *(happens or NOTHING)), (*name, number, *where)]
 
 
 def _pair(scene: Scene, a: Thing, b: Thing) -> Line:
@@ -53,4 +59,4 @@ def _pair(scene: Scene, a: Thing, b: Thing) -> Line:
     words = tuple(side for side in sides if side)
     if scene.passes:
         words += ("behind" if a.color == scene.things[0].color else "front",)
-    return words or NOTHING
+    return (a.color, a.shape, b.color, b.shape, *(words or NOTHING))
