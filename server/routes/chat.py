@@ -27,7 +27,7 @@ async def create(request: Request, body: ChatRequest) -> Response:
 
 
 async def _answer(service: Service, body: ChatRequest, draw: DrawOptions) -> Response:
-    conversation = await service.reader.conversation(body.messages, service.assistant.encoder.sampling)
+    conversation = await service.reader.conversation(body.messages, service.assistant)
     told = service.answer(conversation, body.params(), draw, body.allow_video)
     envelope = Envelope(service.settings.model_id)
     if not body.stream:

@@ -258,6 +258,12 @@ def test_a_conversation_over_the_context_is_a_400_before_the_stream(sdk):
         assert caught.value.code == "context_length_exceeded"
 
 
+def test_what_is_far_too_long_is_told_before_a_video_is_decoded(sdk, http):
+    with pytest.raises(openai.BadRequestError) as caught:
+        says(sdk, posted(b"no video at all", "word " * 100_000))
+    assert caught.value.code == "context_length_exceeded"
+
+
 async def test_many_conversations_go_on_at_once(url):
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as sdk:
         answers = await asyncio.gather(

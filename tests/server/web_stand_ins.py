@@ -65,6 +65,10 @@ class Talk:
         self.heard: list[Conversation] = []
         self.params: list[SamplingParams] = []
 
+    def check(self, conversation: Conversation) -> None:
+        if sum(len(message.text) for message in conversation) > 100 * self.context_length:
+            raise ContextTooLong(f"More than {self.context_length} tokens came.")
+
     async def stream(
         self, conversation: Conversation, videos: Sequence[np.ndarray], params: SamplingParams
     ) -> AsyncIterator[Piece]:
