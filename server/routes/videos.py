@@ -56,7 +56,7 @@ async def _fields(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             data = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or JSON in a thousand brackets
             raise bad_request("The body is not JSON.", code="invalid_json") from None
         if not isinstance(data, dict):
             raise bad_request("The body must be a JSON object.")
