@@ -108,15 +108,19 @@ class Reader:
         if message.videos:
             if message.role != "assistant":
                 raise bad_request(f"{where}.videos: only an assistant draws.", param=f"{where}.videos")
-            parts += [self._drawn(ref, f"{where}.videos[{i}]") for i, ref in enumerate(message.videos)]
+            for i, ref in enumerate(message.videos):
+                parts += self._drawn(ref, f"{where}.videos[{i}]")
         return parts
 
-    def _drawn(self, ref: VideoRef, where: str) -> Drawn:
-        prompt = self._videos.get(ref.id).prompt if ref.id in self._videos else ref.prompt
-        if prompt is None:
+    def _drawn(self, ref: VideoRef, where: str) -> list[Drawn]:
+        """The drawing, if there is one: a video that failed was never drawn."""
+        video = self._videos.get(ref.id) if ref.id in self._videos else ref
+        if video.status != "completed":
+            return []
+        if not video.prompt:
             message = f"{where}: there is no such video here, and no prompt came with it."
             raise bad_request(message, code="video_not_found", param=where)
-        return Drawn(_clean(prompt, where))
+        return [Drawn(_clean(video.prompt, where))]
 
     def _part(self, part: dict[str, Any], where: str) -> Part | Source:
         kind = part.get("type")

@@ -48,7 +48,7 @@ def blank(
     options = request.options
     return VideoRecord(
         model=model,
-        prompt=request.prompt,
+        prompt=request.prompt or None,
         seconds=options.seconds if options.seconds is not None else limits.seconds,
         size=options.size or limits.size,
         fps=limits.fps,

@@ -174,6 +174,19 @@ def test_an_earlier_drawing_is_remembered_by_its_id(sdk, assistant):
     assert (caught.value.code, caught.value.param) == ("video_not_found", "messages[1].videos[0]")
 
 
+def test_what_was_not_drawn_is_not_remembered_as_drawn(sdk, assistant):
+    assistant.drawer.breaks = True
+    broken = says(sdk, say("Draw a red circle")).choices[0].message.videos[0]
+    [blocked] = says(sdk, say("Draw something worse")).choices[0].message.videos
+    assert [(v["status"], v["prompt"]) for v in (broken, blocked)] == [
+        ("failed", "a red circle"),
+        ("failed", None),
+    ]
+    for videos in ([broken], [{"id": broken["id"]}], [{**broken, "id": "video_gone"}], [blocked]):
+        told = [*say("Draw it"), {"role": "assistant", "content": "Sorry.", "videos": videos}, *say("how many?")]
+        assert says(sdk, told).choices[0].message.content == "I see 3 messages and 0 drawn videos."
+
+
 def test_a_drawn_video_can_be_posted(sdk):
     drawn = says(sdk, say("Draw a blue square")).choices[0].message.videos[0]
     part = {"type": "video_url", "video_url": {"url": drawn["id"]}}

@@ -159,10 +159,10 @@ class Pen:
 
 
 class Door:
-    """A filter that knows one bad word."""
+    """A filter that knows one bad word, and one that is only bad when it is drawn."""
 
     def text(self, text: str, door: str) -> Verdict:
-        if "gore" in text:
+        if "gore" in text or (door == "instruction" and "worse" in text):
             return Verdict(False, ("violence",), "Nothing violent is drawn here.", (("violence", 0.9),))
         return Verdict(True, scores=(("violence", 0.0),))
 
