@@ -66,6 +66,7 @@ class Service:
     def _load_now(self, load: Callable[[], Assistant]) -> None:
         try:
             self._assistant = load()
+            log.info("The model is loaded.")
         except BaseException as error:
             log.exception("The model could not be loaded.")
             self._failure = error
