@@ -74,6 +74,7 @@ class Service:
     async def close(self) -> None:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
+        self.clips.close()
         await asyncio.to_thread(self._closing.close)
 
     @property
