@@ -183,7 +183,11 @@ def test_what_was_not_drawn_is_not_remembered_as_drawn(sdk, assistant):
         ("failed", None),
     ]
     for videos in ([broken], [{"id": broken["id"]}], [{**broken, "id": "video_gone"}], [blocked]):
-        told = [*say("Draw it"), {"role": "assistant", "content": "Sorry.", "videos": videos}, *say("how many?")]
+        told = [
+            *say("Draw it"),
+            {"role": "assistant", "content": "Sorry.", "videos": videos},
+            *say("how many?"),
+        ]
         assert says(sdk, told).choices[0].message.content == "I see 3 messages and 0 drawn videos."
 
 
