@@ -2,8 +2,8 @@
 
 Decoding is blocking work, so it runs in a few threads of its own; nothing is begun for who left before its
 turn, and nothing goes on for who leaves after. (A semaphore would not do: a cancelled waiter releases it
-while the thread still decodes.) Decoded clips are kept for a while by the hash of their bytes and the way they
-were sampled: every turn of a conversation sends its videos again.
+while the thread still decodes.) Decoded clips are kept for a while by the hash of their bytes and the way
+they were sampled: every turn of a conversation sends its videos again.
 """
 
 from __future__ import annotations
