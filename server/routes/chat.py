@@ -21,7 +21,7 @@ async def create(request: Request, body: ChatRequest) -> Response:
     service.demand_ready()
     service.demand_model(body.model)
     body.refuse_the_unsupported()
-    draw = body.video.options() if body.video else DrawOptions()
+    draw = body.video.options() if body.video and body.allow_video else DrawOptions()
     service.check_drawing(draw)
     return await unless_gone(request.receive, _answer(service, body, draw))
 

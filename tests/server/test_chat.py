@@ -123,6 +123,8 @@ def test_modalities_without_video_draw_nothing(sdk, assistant):
     message = says(sdk, say("Draw a blue square"), modalities=["text"]).choices[0].message
     assert message.videos == []
     assert assistant.drawer.steps == 0
+    wrong = {"video": {"size": "63x63"}}
+    assert says(sdk, say("hello"), modalities=["text"], extra_body=wrong).choices[0].message.content
 
 
 def test_a_refused_question_is_an_answer_that_says_so(sdk, assistant):
@@ -272,7 +274,7 @@ def test_a_conversation_over_the_context_is_a_400_before_the_stream(sdk):
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as caught:
             says(sdk, say("word " * 600), stream=stream)
-        assert caught.value.code == "context_length_exceeded"
+        assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
 
 
 def test_what_is_far_too_long_is_told_before_a_video_is_decoded(sdk, http):

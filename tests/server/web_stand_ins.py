@@ -74,7 +74,7 @@ class Talk:
     ) -> AsyncIterator[Piece]:
         prompt_tokens = sum(len(message.text.split()) for message in conversation) + 16 * len(videos)
         if prompt_tokens > self.context_length:
-            raise ContextTooLong(f"{prompt_tokens} tokens came, {self.context_length} fit.", param="messages")
+            raise ContextTooLong(f"{prompt_tokens} tokens came, {self.context_length} fit.")
         self.heard.append(conversation)
         self.params.append(params)
         self.open += 1
