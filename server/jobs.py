@@ -193,8 +193,13 @@ class Jobs:
         self._videos.put(record)
         task = asyncio.create_task(self._run(assistant, request, record))
         self._tasks[record.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(record.id, None))
+        task.add_done_callback(lambda _: self._end(record.id))
         return record
+
+    def _end(self, id: str) -> None:
+        """However it ended: one that is cancelled before it began never ran."""
+        self._tasks.pop(id, None)
+        self._line.leave(id)
 
     async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
         drawings = Drawings(self._videos, self._line, lambda r: blank(self._model, r, limits_of(assistant)))

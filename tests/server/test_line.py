@@ -3,9 +3,13 @@
 import httpx2
 import openai
 import pytest
-from web_stand_ins import until
+from web_stand_ins import make_assistant, until
 
+from gpt4video.messages import GenerationRequest
+from server.jobs import Jobs
+from server.line import Line
 from server.settings import Settings
+from server.store import Store
 
 
 @pytest.fixture
@@ -60,6 +64,15 @@ def test_a_full_line_is_said_before_the_answer_starts_and_questions_are_answered
     assert httpx2.get(f"{http.base_url}/v1/videos").json()["data"][0]["status"] == "completed"
 
 
+async def test_a_job_that_is_cancelled_before_it_began_gives_its_place_back(tmp_path):
+    line = Line(1)
+    jobs = Jobs(Store("video", tmp_path), line, "gpt4video")
+    for _ in range(3):
+        record = jobs.submit(make_assistant(), GenerationRequest("x"))
+        assert line.placed(record).queue_position == 0
+        await jobs.cancel(record.id)
+
+
 def test_who_leaves_gives_the_place_back(http, assistant):
     assistant.drawer.step_seconds = 0.2
     for _ in range(3):
@@ -68,4 +81,10 @@ def test_who_leaves_gives_the_place_back(http, assistant):
             for line in response.iter_lines():
                 if '"status":"in_progress"' in line:
                     break
-    until(lambda: http.post("/v1/videos", json={"prompt": "x"}).json()["queue_position"] == 0)
+
+    def first():
+        job = http.post("/v1/videos", json={"prompt": "x"}).json()
+        http.delete(f"/v1/videos/{job.get('id')}")
+        return job.get("queue_position") == 0
+
+    until(first)
