@@ -26,6 +26,7 @@ from gpt4video.instruction import Heard, Instruction, InstructionParser, Malform
 from gpt4video.interfaces import (
     Door,
     Drawer,
+    DrawerLimits,
     Drawing,
     Encoder,
     LanguageModel,
@@ -79,6 +80,11 @@ class Assistant:
     ) -> None:
         self.encoder, self.language_model, self.drawer, self.safety = encoder, language_model, drawer, safety
         self._soft_tokens: Recent[SoftTokens] = Recent(cached_clips, cached_bytes)
+
+    @property
+    def limits(self) -> DrawerLimits:
+        """What it draws, and how unless told; nothing, where it has no drawer."""
+        return self.drawer.limits if self.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
 
     async def respond(
         self,

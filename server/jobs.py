@@ -60,11 +60,6 @@ def blank(
     )
 
 
-def limits_of(assistant: Assistant) -> DrawerLimits:
-    """What this assistant draws by itself; nothing, where it has no drawer."""
-    return assistant.drawer.limits if assistant.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
-
-
 class Drawings:
     """The video records of one answer, by their index in it. Unfinished ones stand in the line."""
 
@@ -188,7 +183,7 @@ class Jobs:
         self, assistant: Assistant, request: GenerationRequest, remixed_from: str | None = None
     ) -> VideoRecord:
         """Queue a drawing whose options were checked; raises `Busy` where the line is too long."""
-        record = blank(self._model, request, limits_of(assistant), remixed_from)
+        record = blank(self._model, request, assistant.limits, remixed_from)
         self._line.join(record.id)
         self._videos.put(record)
         task = asyncio.create_task(self._run(assistant, request, record))
@@ -202,7 +197,7 @@ class Jobs:
         self._line.leave(id)
 
     async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
-        drawings = Drawings(self._videos, self._line, lambda r: blank(self._model, r, limits_of(assistant)))
+        drawings = Drawings(self._videos, self._line, lambda r: blank(self._model, r, assistant.limits))
         drawings.adopt(record)
         try:
             async for _ in told(assistant.draw(request.prompt, request.options), drawings):

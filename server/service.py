@@ -19,7 +19,7 @@ from starlette.requests import Request
 from gpt4video.messages import Conversation, DrawOptions, SamplingParams
 from server.conversation import Reader
 from server.errors import ApiError, loading
-from server.jobs import Drawings, Jobs, Told, blank, limits_of, told
+from server.jobs import Drawings, Jobs, Told, blank, told
 from server.line import Line
 from server.media import ClipReader
 from server.settings import Settings
@@ -117,7 +117,7 @@ class Service:
         drawings = Drawings(
             self.videos,
             self.line,
-            lambda request: blank(self.settings.model_id, request, limits_of(assistant)),
+            lambda request: blank(self.settings.model_id, request, assistant.limits),
         )
         events = assistant.respond(conversation, params, draw, allow_video)
         return told(events, drawings if allow_video else None)

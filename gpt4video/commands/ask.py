@@ -16,7 +16,6 @@ from gpt4video.commands.command import (
     add_sampling,
     add_videos_folder,
     demand_folder,
-    limits_of,
     open_assistant,
     print_json,
     sampling_of,
@@ -87,7 +86,7 @@ async def tell(
     """
     answer: dict[str, Any] = {"answer": "", "videos": [], "usage": {}, "finish_reason": "stop"}
     requests: dict[int, GenerationRequest] = {}
-    limits = limits_of(assistant)
+    limits = assistant.limits
     async for event in assistant.respond(conversation, params, draw):
         match event:
             case TextDelta():

@@ -116,11 +116,6 @@ def save_video(done: VideoDone, path: Path) -> None:
     write_whole(path, encode_mp4(done.clip, done.clip.fps))
 
 
-def limits_of(assistant: Assistant) -> DrawerLimits:
-    """What this assistant draws by itself; nothing, where it has no drawer."""
-    return assistant.drawer.limits if assistant.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
-
-
 def video_json(
     event: VideoDone | VideoFailed,
     request: GenerationRequest,

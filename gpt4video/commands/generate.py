@@ -18,7 +18,6 @@ from gpt4video.commands.command import (
     REFUSED,
     Command,
     add_config,
-    limits_of,
     open_assistant,
     print_json,
     save_video,
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"Cannot write {args.output}: it is a folder; a file's name fits.")
     assistant = open_assistant(args.config)
     options = DrawOptions(seconds=args.seconds, size=args.size, steps=args.steps, seed=args.seed)
-    request, limits = GenerationRequest(args.prompt, options), limits_of(assistant)
+    request, limits = GenerationRequest(args.prompt, options), assistant.limits
     outcome = asyncio.run(draw(assistant, args.prompt, options))
     if isinstance(outcome, VideoFailed):
         if args.json:
