@@ -5,7 +5,7 @@
 It starts the real server as a process of its own and talks to it as any client does.
 
     start ── page answers ── ready ── a question about a posted clip ── a drawing asked for in words ── stop
-                                      first word                        first progress, video
+                                      first word                        first progress, step, video
                                                                         the same as a job, without the words
 
 Every clip is new, so nothing is in a cache; the first round warms up and does not count. Figures are medians.
@@ -61,9 +61,11 @@ MEASURES = {
     "page": Measure("the page answers after the start", "s", 3.0),
     "ready": Measure("/ready after the start", "s", 20.0),
     "first_word": Measure("first word about a posted 2-second clip", "s", 0.7),
-    "chat_progress": Measure("asked in words to draw: first progress", "s", 0.5),
+    "chat_progress": Measure("asked in words to draw: first progress event", "s", 0.5),
+    "chat_step": Measure("asked in words to draw: first step drawn", "s", 0.5),
     "chat_video": Measure("asked in words to draw: the video", "s", 4.0),
-    "job_progress": Measure("a /v1/videos job: first progress", "s", 0.5),
+    "job_progress": Measure("a /v1/videos job: first progress event", "s", 0.5),
+    "job_step": Measure("a /v1/videos job: first step drawn", "s", 0.5),
     "job_video": Measure("a /v1/videos job: the video", "s", 4.0),
     "memory": Measure("resident memory at the end", "GB", 2.0),
     "memory_peak": Measure("resident memory at its most", "GB", 2.0),
@@ -99,12 +101,9 @@ def measure(found: dict[str, list[float]], config: str | None, cores: int | None
             for i in range(rounds + 1):
                 kept = found if i else {name: [] for name in MEASURES}  # round 0 warms up
                 note(kept, "first_word", first_word(client, clip(i)))
-                progress, video = chat_drawing(client, seed=i)
-                note(kept, "chat_progress", progress)
-                note(kept, "chat_video", video)
-                progress, video = job(url, seed=i)
-                note(kept, "job_progress", progress)
-                note(kept, "job_video", video)
+                for name, times in (("chat", chat_drawing(client, seed=i)), ("job", job(url, seed=i))):
+                    for what, seconds in times.items():
+                        note(kept, f"{name}_{what}", seconds)
         found["memory"], found["memory_peak"] = memory(process.pid)
 
 
@@ -191,38 +190,46 @@ def first_word(client: openai.OpenAI, video: bytes) -> float | None:
     return first
 
 
-def chat_drawing(client: openai.OpenAI, seed: int) -> tuple[float | None, float | None]:
-    """Seconds from asking for a drawing in words to its first progress and to its end."""
+REACHED: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "progress": lambda video: video["status"] != "queued",
+    "step": lambda video: video["progress"] > 0,
+    "video": lambda video: video["status"] == "completed",
+}
+"""How a video object tells that a drawing has begun, that its first step is done, and that it is there."""
+
+
+def reached(times: dict[str, float], video: dict[str, Any], sent: float) -> None:
+    """Note the seconds since `sent` of all that this video object is the first to tell."""
+    for what, is_so in REACHED.items():
+        if video["status"] != "failed" and is_so(video):
+            times.setdefault(what, time.monotonic() - sent)
+
+
+def chat_drawing(client: openai.OpenAI, seed: int) -> dict[str, float]:
+    """Seconds from asking for a drawing in words to each of `REACHED`."""
     sent = time.monotonic()
-    progress: float | None = None
-    done: float | None = None
+    times: dict[str, float] = {}
     messages: list[Any] = [{"role": "user", "content": WISH}]
     for chunk in client.chat.completions.create(
         model="gpt4video", messages=messages, stream=True, max_tokens=64, extra_body={"video": {"seed": seed}}
     ):
         extra = chunk.choices[0].delta.model_extra if chunk.choices else None
-        video = (extra or {}).get("video")
-        if video is None:
-            continue
-        if progress is None and video["progress"] > 0:
-            progress = time.monotonic() - sent
-        if done is None and video["status"] == "completed":
-            done = time.monotonic() - sent
-    return progress, done
+        if video := (extra or {}).get("video"):
+            reached(times, video, sent)
+    return times
 
 
-def job(url: str, seed: int) -> tuple[float | None, float | None]:
-    """Seconds from posting a drawing job to its first progress and to its end."""
+def job(url: str, seed: int) -> dict[str, float]:
+    """Seconds from posting a drawing job to each of `REACHED`."""
+    times: dict[str, float] = {}
     with httpx2.Client(base_url=f"{url}/v1", timeout=120) as client:
         sent = time.monotonic()
         video = client.post("/videos", json={"prompt": PROMPT, "seed": seed}).json()
-        progress: float | None = None
         while video.get("status") in ("queued", "in_progress"):
             time.sleep(0.01)
             video = client.get(f"/videos/{video['id']}").json()
-            if progress is None and video["progress"] > 0:
-                progress = time.monotonic() - sent
-        return progress, time.monotonic() - sent if video.get("status") == "completed" else None
+            reached(times, video, sent)
+    return times
 
 
 def memory(pid: int) -> tuple[list[float], list[float]]:
@@ -237,7 +244,7 @@ def memory(pid: int) -> tuple[list[float], list[float]]:
 
 
 def note(found: dict[str, list[float]], name: str, value: float | None) -> None:
-    """Keep a value that was measured."""
+    """Keep a value, if it was measured."""
     if value is not None:
         found[name].append(value)
 

@@ -23,7 +23,18 @@ from gpt4video.answer import Answer, collect
 from gpt4video.cache import Recent
 from gpt4video.errors import Gpt4VideoError, InputError, Refused
 from gpt4video.instruction import Heard, Instruction, InstructionParser, Malformed
-from gpt4video.interfaces import Drawer, Drawing, Encoder, LanguageModel, Safety, SoftTokens, Step, Verdict
+from gpt4video.interfaces import (
+    Door,
+    Drawer,
+    DrawerLimits,
+    Drawing,
+    Encoder,
+    LanguageModel,
+    Safety,
+    SoftTokens,
+    Step,
+    Verdict,
+)
 from gpt4video.messages import (
     Conversation,
     DrawOptions,
@@ -70,6 +81,11 @@ class Assistant:
         self.encoder, self.language_model, self.drawer, self.safety = encoder, language_model, drawer, safety
         self._soft_tokens: Recent[SoftTokens] = Recent(cached_clips, cached_bytes)
 
+    @property
+    def limits(self) -> DrawerLimits:
+        """What it draws, and how unless told; nothing, where it has no drawer."""
+        return self.drawer.limits if self.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
+
     async def respond(
         self,
         conversation: Conversation,
@@ -100,9 +116,9 @@ class Assistant:
             raise InputError("The prompt has no words.", param="prompt")
         if self.drawer is not None:
             self.drawer.check(options)
-        asked = self.safety.text(prompt, "question")
+        asked = await self._judged(prompt, "question")
         refused = not asked.allowed
-        if hindrance := ((Refused.code, asked.message) if refused else self._hindrance(prompt)):
+        if hindrance := ((Refused.code, asked.message) if refused else await self._hindrance(prompt)):
             refused = hindrance[0] == Refused.code
             yield VideoFailed(0, *hindrance)
         else:
@@ -136,6 +152,7 @@ class Assistant:
         """
         if not conversation or conversation[-1].role != "user" or not conversation[-1].text.strip():
             raise InputError("The conversation must end with a user's question in words.", param="messages")
+        self.language_model.check(conversation)
         verdict = await self._verdict(conversation[-1])
         if not verdict.allowed:
             return (), verdict
@@ -150,12 +167,16 @@ class Assistant:
 
     async def _verdict(self, message: Message) -> Verdict:
         """Safety on one turn: its words, then its clips."""
-        verdict = self.safety.text(message.text, "question")
+        verdict = await self._judged(message.text, "question")
         for clip in message.clips:
             if not verdict.allowed:
                 break
             verdict = await asyncio.to_thread(self.safety.clip, clip, "posted_video")
         return verdict
+
+    async def _judged(self, words: str, door: Door) -> Verdict:
+        """Safety on words, in a thread: a long text must not hold up everybody else."""
+        return await asyncio.to_thread(self.safety.text, words, door)
 
     async def _encode(self, clip: Clip) -> SoftTokens:
         """Soft tokens of a clip; a clip that was seen lately is not encoded again."""
@@ -194,14 +215,14 @@ class Assistant:
                         if SENTENCE_END.search(heard) and await self._unfit(said, heard, emit):
                             return end, True
                         await emit(TextDelta(heard))
-                    case Instruction() if hindrance := self._hindrance(heard.prompt, allow_video):
-                        await emit(VideoFailed(index, *hindrance))
-                        refused |= hindrance[0] == Refused.code
-                        index += 1
                     case Instruction():
-                        request = GenerationRequest(heard.prompt, draw)
-                        await emit(VideoRequested(index, request))
-                        orders.put_nowait((index, request))
+                        if hindrance := await self._hindrance(heard.prompt, allow_video):
+                            await emit(VideoFailed(index, *hindrance))
+                            refused |= hindrance[0] == Refused.code
+                        else:
+                            request = GenerationRequest(heard.prompt, draw)
+                            await emit(VideoRequested(index, request))
+                            orders.put_nowait((index, request))
                         index += 1
                     case Malformed():
                         await emit(VideoFailed(index, "malformed_instruction", heard.message))
@@ -212,18 +233,18 @@ class Assistant:
 
     async def _unfit(self, said: str, unsent: str, emit: Emit) -> bool:
         """Whether a reply may not go on; then the person is told so."""
-        verdict = self.safety.text(said[-LOOKED_AT:], "question")
+        verdict = await self._judged(said[-LOOKED_AT:], "question")
         if not verdict.allowed:
             await emit(TextDelta(verdict.message if said == unsent else f"\n\n{verdict.message}"))
         return not verdict.allowed
 
-    def _hindrance(self, prompt: str, allow_video: bool = True) -> tuple[str, str] | None:
+    async def _hindrance(self, prompt: str, allow_video: bool = True) -> tuple[str, str] | None:
         """Why this prompt will not be drawn, as a code and a message; None when it will."""
         if not allow_video:
             return "video_not_allowed", "Videos are switched off for this request."
         if self.drawer is None:
             return "video_not_available", "This assistant cannot draw videos."
-        verdict = self.safety.text(prompt, "instruction")
+        verdict = await self._judged(prompt, "instruction")
         return None if verdict.allowed else (Refused.code, verdict.message)
 
     async def _paint(self, orders: Orders, emit: Emit) -> bool:

@@ -23,6 +23,8 @@ EMBEDDED = Path(__file__).parent / "embedded"
 """The checkpoint inside the package."""
 FILE_NAME = "assistant.yaml"
 FORMAT_VERSION = 1
+PARTS = ("understanding", "generation", "safety")
+"""What an assistant is made of, as its description names it."""
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ class Gpt4VideoError(Exception):
     """The root: `message`, an API `code`, and the `param` at fault where there is one."""
 
     code = "internal_error"
+    param: str | None = None
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
-        self.param = param
+        self.param = param or type(self).param
 
 
 class InputError(Gpt4VideoError):
@@ -50,6 +51,7 @@ class ContextTooLong(InputError):
     """The conversation needs more tokens than the model can read."""
 
     code = "context_length_exceeded"
+    param = "messages"
 
 
 class Refused(Gpt4VideoError):

@@ -50,6 +50,13 @@ class LanguageModel(Protocol):
         """How many tokens it can read and write in all."""
         ...
 
+    def check(self, conversation: Conversation) -> None:
+        """Raise `ContextTooLong` for what cannot fit, by its length alone: quick, whatever is posted.
+
+        Videos may be left out of `conversation`. What passes may still be too long once it is read.
+        """
+        ...
+
     def stream(
         self, conversation: Conversation, videos: Sequence[SoftTokens], params: SamplingParams
     ) -> AsyncIterator[Piece]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from gpt4video import cli
-from gpt4video.commands.command import Command
-from gpt4video.config import resolve
+from gpt4video.checkpoint import PARTS, AssistantConfig, find
+from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
+from gpt4video.errors import InputError
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -27,31 +30,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="a config or checkpoint (default: the embedded model)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default %(default)s)")
+    parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
+
+
+def port(text: str) -> int:
+    """A port's number; 0 is any that is free."""
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {text[:20]!r}")
+    return int(text)
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Listen until stopped. The model loads meanwhile. Raises `ConfigError` where there is no such config."""
-    import uvicorn
+    """Listen until stopped; the model loads meanwhile. Raises `InputError` for what cannot be served."""
+    load = loader(args.config)
+    with listen(args.host, args.port) as listener:
+        import uvicorn
 
-    from server.app import create_app
+        from server.app import create_app
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    app = create_app(loader(args.config))
-    uvicorn.run(app, host=args.host, port=args.port, timeout_graceful_shutdown=5, server_header=False)
-    return 0
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+        logging.getLogger("gpt4video").setLevel(logging.INFO)
+        app = create_app(load)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
+        server = uvicorn.Server(config)
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        say(
+            f"gpt4video is on http://{host}:{listener.getsockname()[1]} and loads its model; Ctrl-C stops it."
+        )
+        # Told to stop by Ctrl-C, the server closes in order and then raises the signal again.
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    return DONE if server.started else FAILED
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket at this address. Raises `InputError` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = str(getattr(error, "strerror", "no such address")).partition(" (while")[0]
+        message = f"Cannot listen on {host}, port {port}: {reason}. --host and --port take others."
+        raise InputError(message) from error
 
 
 def loader(config: str | None) -> Callable[[], Assistant]:
-    """How to load a config by name or path; raises `ConfigError` at once where there is none."""
-    arguments: list[Any] = [] if config in (None, "embedded") else [resolve(str(config))]
+    """How to load a config by name or path.
 
-    def load() -> Assistant:
-        from gpt4video.loading import load
-
-        return load(*arguments)
-
-    return load
+    Raises `ConfigError` at once for what can be told without opening a part: there is no such file, it has
+    fields that nobody knows, a part is missing.
+    """
+    file = find(config)
+    description = AssistantConfig.of(file)
+    for part in PARTS:
+        description.fields(part, file)
+    return lambda: open_assistant(str(file))
 
 
 COMMANDS = {"serve": Command("serve the model and the web page over HTTP", add_arguments, serve)}

@@ -6,7 +6,8 @@
     file        file_id | file_data
     videos      on an assistant's message: what it drew, read back as the prompts it was drawn from
 
-First every part is checked and nothing is decoded; then all videos are decoded, each once.
+First every part is checked, and the length of all words, and nothing is decoded; then all videos are
+decoded, each once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpt4video.errors import VideoError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
@@ -26,6 +27,9 @@ from server.media import ClipReader
 from server.schemas import ChatMessage, VideoRef
 from server.settings import Settings
 from server.store import FileRecord, Store, VideoRecord
+
+if TYPE_CHECKING:
+    from gpt4video.assistant import Assistant
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class Reader:
         self._clips = clips
         self._settings = settings
 
-    async def conversation(self, messages: Sequence[ChatMessage], sampling: Sampling) -> Conversation:
-        """The conversation, decoded; every misfit is a 400 that names its place."""
+    async def conversation(self, messages: Sequence[ChatMessage], assistant: Assistant) -> Conversation:
+        """The conversation, decoded for `assistant`; every misfit is a 400 that names its place."""
         most = self._settings.max_messages
         if len(messages) > most:
             raise bad_request(f"messages: {len(messages)} came, at most {most} fit.", param="messages")
@@ -67,13 +71,18 @@ class Reader:
             message = f"messages: {len(sources)} videos came, at most {self._settings.max_videos} fit."
             raise bad_request(message, param="messages")
         _demand_a_question(messages[-1], drafts[-1])
+        roles = [_ROLES[message.role] for message in messages]
+        assistant.language_model.check(
+            tuple(
+                Message(role, tuple(part for part in parts if not isinstance(part, Source)))
+                for role, parts in zip(roles, drafts, strict=True)
+            )
+        )
+        sampling = assistant.encoder.sampling
         clips = iter([await self._clip(source, sampling) for source in sources])
         return tuple(
-            Message(
-                _ROLES[message.role],
-                tuple(Posted(next(clips)) if isinstance(part, Source) else part for part in parts),
-            )
-            for message, parts in zip(messages, drafts, strict=True)
+            Message(role, tuple(Posted(next(clips)) if isinstance(part, Source) else part for part in parts))
+            for role, parts in zip(roles, drafts, strict=True)
         )
 
     async def clip(self, data: bytes, sampling: Sampling, param: str) -> Clip:
@@ -99,15 +108,19 @@ class Reader:
         if message.videos:
             if message.role != "assistant":
                 raise bad_request(f"{where}.videos: only an assistant draws.", param=f"{where}.videos")
-            parts += [self._drawn(ref, f"{where}.videos[{i}]") for i, ref in enumerate(message.videos)]
+            for i, ref in enumerate(message.videos):
+                parts += self._drawn(ref, f"{where}.videos[{i}]")
         return parts
 
-    def _drawn(self, ref: VideoRef, where: str) -> Drawn:
-        prompt = self._videos.get(ref.id).prompt if ref.id in self._videos else ref.prompt
-        if prompt is None:
+    def _drawn(self, ref: VideoRef, where: str) -> list[Drawn]:
+        """The drawing, if there is one: a video that failed was never drawn."""
+        video = self._videos.get(ref.id) if ref.id in self._videos else ref
+        if video.status != "completed":
+            return []
+        if not video.prompt:
             message = f"{where}: there is no such video here, and no prompt came with it."
             raise bad_request(message, code="video_not_found", param=where)
-        return Drawn(_clean(prompt, where))
+        return [Drawn(_clean(video.prompt, where))]
 
     def _part(self, part: dict[str, Any], where: str) -> Part | Source:
         kind = part.get("type")

@@ -76,7 +76,7 @@ class BodyLimit:
         return await self.app(scope, counted, send)
 
     def _too_large(self) -> ApiError:
-        message = f"The body is larger than the {self.most} bytes that fit."
+        message = f"The body is larger than the {self.most / 1e6:.3g} MB that fit."
         return ApiError(413, message, code="request_too_large", headers={"Connection": "close"})
 
 

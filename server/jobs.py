@@ -12,9 +12,9 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from gpt4video.errors import Busy, Gpt4VideoError
+from gpt4video.errors import Gpt4VideoError
 from gpt4video.interfaces import DrawerLimits
 from gpt4video.messages import (
     Event,
@@ -27,6 +27,7 @@ from gpt4video.messages import (
     VideoRequested,
 )
 from server.errors import as_api_error
+from server.line import Line
 from server.media import data_url, to_mp4
 from server.store import Store, VideoRecord, now
 
@@ -48,7 +49,7 @@ def blank(
     options = request.options
     return VideoRecord(
         model=model,
-        prompt=request.prompt,
+        prompt=request.prompt or None,
         seconds=options.seconds if options.seconds is not None else limits.seconds,
         size=options.size or limits.size,
         fps=limits.fps,
@@ -59,29 +60,29 @@ def blank(
     )
 
 
-def limits_of(assistant: Assistant) -> DrawerLimits:
-    """What this assistant draws by itself; nothing, where it has no drawer."""
-    return assistant.drawer.limits if assistant.drawer else DrawerLimits((0, 0), 0.0, 0.0, 0)
-
-
 class Drawings:
-    """The video records of one answer, by their index in it."""
+    """The video records of one answer, by their index in it. Unfinished ones stand in the line."""
 
-    def __init__(self, videos: Store[VideoRecord], new: Callable[[GenerationRequest], VideoRecord]) -> None:
+    def __init__(
+        self, videos: Store[VideoRecord], line: Line, new: Callable[[GenerationRequest], VideoRecord]
+    ) -> None:
         self._videos = videos
+        self._line = line
         self._new = new
         self._records: dict[int, VideoRecord] = {}
 
     def adopt(self, record: VideoRecord) -> None:
-        """Video number 0 has a record already."""
+        """Video number 0 has a record already, and its place in the line."""
         self._records[0] = record
 
     async def take(self, event: VideoEvent) -> VideoRecord:
-        """The record after this event; stored, unless it was deleted meanwhile."""
+        """The record after this event; stored, unless it was deleted meanwhile. Raises `Busy`."""
         record = self._records.get(event.index)
         if record is None:
-            request = getattr(event, "request", None) or GenerationRequest("")
-            record = self._videos.put(self._new(request))
+            record = self._new(getattr(event, "request", None) or GenerationRequest(""))
+            if isinstance(event, VideoRequested):
+                self._line.join(record.id)
+            self._videos.put(record)
         match event:
             case VideoRequested():
                 pass
@@ -99,9 +100,11 @@ class Drawings:
             case VideoFailed():
                 record = _failed(record, event.code, event.message)
         self._records[event.index] = record
+        if record.finished:
+            self._line.leave(record.id)
         if record.id in self._videos:
             self._videos.put(record)
-        return record
+        return self._line.placed(record)
 
     async def _preview(self, event: VideoProgress) -> str | None:
         return None if event.preview is None else await asyncio.to_thread(data_url, event.preview)
@@ -128,6 +131,7 @@ class Drawings:
     def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
         """Whatever is unfinished will not come."""
         for index, record in self._records.items():
+            self._line.leave(record.id)
             if not record.finished:
                 self._records[index] = _failed(record, code, message)
                 if record.id in self._videos:
@@ -148,6 +152,7 @@ async def told(events: AsyncIterator[Event], drawings: Drawings | None) -> Async
     """An answer as the API tells it: words, video records each time they change, and the end.
 
     Closing it closes `events`, which stops the work; unfinished videos are then failed as cancelled.
+    Raises `Busy` where a video is wanted and the line is too long.
     Without `drawings` nothing is told of videos: the client does not want any.
     """
     try:
@@ -166,44 +171,37 @@ async def told(events: AsyncIterator[Event], drawings: Drawings | None) -> Async
 
 
 class Jobs:
-    """Draws what was asked for, one job after the other, whoever is still listening."""
+    """Draws what was asked for, in the order of the line, whoever is still listening."""
 
-    def __init__(self, videos: Store[VideoRecord], model: str, most: int) -> None:
+    def __init__(self, videos: Store[VideoRecord], line: Line, model: str) -> None:
         self._videos = videos
+        self._line = line
         self._model = model
-        self._most = most
-        self._turn = asyncio.Semaphore(1)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def submit(
         self, assistant: Assistant, request: GenerationRequest, remixed_from: str | None = None
     ) -> VideoRecord:
-        """Queue a drawing whose options were checked; raises `Busy` where the queue is full."""
-        if len(self._tasks) >= self._most:
-            raise Busy(f"{self._most} videos are waiting already; try again later.", retry_after=10)
-        record = self._videos.put(blank(self._model, request, limits_of(assistant), remixed_from))
+        """Queue a drawing whose options were checked; raises `Busy` where the line is too long."""
+        record = blank(self._model, request, assistant.limits, remixed_from)
+        self._line.join(record.id)
+        self._videos.put(record)
         task = asyncio.create_task(self._run(assistant, request, record))
         self._tasks[record.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(record.id, None))
+        task.add_done_callback(lambda _: self._end(record.id))
         return record
 
-    def queue_position(self, record: VideoRecord) -> int | None:
-        """How many jobs come before a queued one; None for any other."""
-        if record.status != "queued" or record.id not in self._tasks:
-            return None
-        return list(self._tasks).index(record.id)
-
-    def as_json(self, record: VideoRecord) -> dict[str, Any]:
-        """The video object with its place in the queue."""
-        return record.as_json(self.queue_position(record))
+    def _end(self, id: str) -> None:
+        """However it ended: one that is cancelled before it began never ran."""
+        self._tasks.pop(id, None)
+        self._line.leave(id)
 
     async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
-        drawings = Drawings(self._videos, lambda r: blank(self._model, r, limits_of(assistant)))
+        drawings = Drawings(self._videos, self._line, lambda r: blank(self._model, r, assistant.limits))
         drawings.adopt(record)
         try:
-            async with self._turn:
-                async for _ in told(assistant.draw(request.prompt, request.options), drawings):
-                    pass
+            async for _ in told(assistant.draw(request.prompt, request.options), drawings):
+                pass
         except Exception as error:
             if not isinstance(error, Gpt4VideoError):
                 log.exception("The drawing of %s broke.", record.id)

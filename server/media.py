@@ -1,7 +1,9 @@
 """Posted bytes to clips, drawn clips to files: the one place where the server touches pictures.
 
-Decoding is blocking work, so it runs in threads, a few at a time. Decoded clips are kept for a while by the
-hash of their bytes and the way they were sampled: every turn of a conversation sends its videos again.
+Decoding is blocking work, so it runs in a few threads of its own; nothing is begun for who left before its
+turn, and nothing goes on for who leaves after. (A semaphore would not do: a cancelled waiter releases it
+while the thread still decodes.) Decoded clips are kept for a while by the hash of their bytes and the way
+they were sampled: every turn of a conversation sends its videos again.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,25 +34,40 @@ class ClipReader:
     def __init__(self, settings: Settings) -> None:
         self._room = settings.clip_cache_bytes
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.decode_threads)
+        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._kept: OrderedDict[tuple[str, Sampling], Clip] = OrderedDict()
         self._bytes = 0
 
     async def read(self, data: bytes, sampling: Sampling) -> Clip:
         """The frames of a video that `sampling` asks for; a picture is a clip of one frame."""
         key = (await asyncio.to_thread(sha256, data), sampling)
-        async with self._turns:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-                return kept
-            clip = await asyncio.to_thread(self._decode, data, sampling)
+        if (kept := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return kept
+        left = threading.Event()
+        try:
+            clip = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._decode, data, sampling, left
+            )
+        finally:
+            left.set()
         self._keep(key, clip)
         return clip
 
-    def _decode(self, data: bytes, sampling: Sampling) -> Clip:
+    async def look_inside(self, path: Path) -> dict[str, Any]:
+        """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, look_inside, path, self._settings.max_image_pixels
+        )
+
+    def close(self) -> None:
+        """End the threads; what they decode ends with those who wait for it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _decode(self, data: bytes, sampling: Sampling, left: threading.Event) -> Clip:
         if is_picture(data):
             return picture(data, self._settings.max_image_pixels)
-        return open_video(data, sampling, max_side=self._settings.max_side)
+        return open_video(data, sampling, max_side=self._settings.max_side, has_left=left.is_set)
 
     def _keep(self, key: tuple[str, Sampling], clip: Clip) -> None:
         if key in self._kept or clip.frames.nbytes > self._room:

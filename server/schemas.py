@@ -85,10 +85,11 @@ class VideoRemix(Lenient):
 
 
 class VideoRef(Lenient):
-    """A drawn video in an earlier turn; `prompt` stands in where the id is no longer known."""
+    """A video in an earlier turn; `prompt` and `status` stand in where the id is no longer known."""
 
     id: str
     prompt: str | None = None
+    status: str | None = "completed"
 
 
 class ChatMessage(Lenient):

@@ -19,7 +19,8 @@ from starlette.requests import Request
 from gpt4video.messages import Conversation, DrawOptions, SamplingParams
 from server.conversation import Reader
 from server.errors import ApiError, loading
-from server.jobs import Drawings, Jobs, Told, blank, limits_of, told
+from server.jobs import Drawings, Jobs, Told, blank, told
+from server.line import Line
 from server.media import ClipReader
 from server.settings import Settings
 from server.store import FileRecord, Store, VideoRecord
@@ -49,7 +50,8 @@ class Service:
         self.videos: Store[VideoRecord] = Store("video", folder / "videos")
         self.clips = ClipReader(settings)
         self.reader = Reader(self.files, self.videos, self.clips, settings)
-        self.jobs = Jobs(self.videos, settings.model_id, settings.max_queued_videos)
+        self.line = Line(settings.max_queued_videos)
+        self.jobs = Jobs(self.videos, self.line, settings.model_id)
 
     def open(self) -> None:
         """Begin to load, in a thread of its own, so that the page answers at once.
@@ -66,6 +68,7 @@ class Service:
     def _load_now(self, load: Callable[[], Assistant]) -> None:
         try:
             self._assistant = load()
+            log.info("The model is loaded.")
         except BaseException as error:
             log.exception("The model could not be loaded.")
             self._failure = error
@@ -73,6 +76,7 @@ class Service:
     async def close(self) -> None:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
+        self.clips.close()
         await asyncio.to_thread(self._closing.close)
 
     @property
@@ -111,7 +115,9 @@ class Service:
         """The assistant's answer as words, video records and the end."""
         assistant = self.assistant
         drawings = Drawings(
-            self.videos, lambda request: blank(self.settings.model_id, request, limits_of(assistant))
+            self.videos,
+            self.line,
+            lambda request: blank(self.settings.model_id, request, assistant.limits),
         )
         events = assistant.respond(conversation, params, draw, allow_video)
         return told(events, drawings if allow_video else None)

@@ -27,7 +27,7 @@ class Settings:
     max_image_pixels: int = 16_000_000
     """Largest posted picture, in pixels."""
     max_queued_videos: int = 64
-    """Most video jobs that wait or run at once; more are answered 503."""
+    """Most videos that wait or are drawn at once, of jobs and chats together; more are answered 503."""
     decode_threads: int = 2
     """How many posted videos are decoded at the same time."""
     clip_cache_bytes: int = 128 * MIB

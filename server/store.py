@@ -75,13 +75,15 @@ class VideoRecord:
     remixed_from: str | None = None
     preview_url: str | None = None
     error: dict[str, str] | None = None
+    queue_position: int | None = None
+    """How many come before it; only `Line.placed` knows, so it is not kept."""
 
     @property
     def finished(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in ("completed", "failed")
 
-    def as_json(self, queue_position: int | None = None) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """OpenAI's video object, and ours beside it: where it is, and how it was drawn."""
         return {
             "id": self.id,
@@ -101,7 +103,7 @@ class VideoRecord:
             "num_inference_steps": self.steps,
             "remixed_from_video_id": self.remixed_from,
             "error": self.error,
-            "queue_position": queue_position,
+            "queue_position": self.queue_position,
             "preview_url": self.preview_url,
             "url": f"/v1/videos/{self.id}/content" if self.status == "completed" else None,
         }

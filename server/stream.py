@@ -36,34 +36,26 @@ KEEP_ALIVE = b": keep-alive\n\n"
 async def paced(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[T | None, None]:
     """The items, and None each time that none came for so many seconds.
 
-    The items are drawn by one task of their own: waiting with a timeout must not cancel the work.
-    Closing this cancels that task and closes `items`.
+    The next item is waited for by one task, which lives until its item was taken: a timeout must neither
+    cancel the work nor lose what comes while the None is on its way. Closing this closes `items`.
     """
-    queue: asyncio.Queue[T] = asyncio.Queue(1)
-
-    async def pump() -> None:
-        async with aclosing(items) as closing:  # type: ignore[type-var]
-            async for item in closing:
-                await queue.put(item)
-
-    pumping = asyncio.create_task(pump())
-    try:
-        while True:
-            getting = asyncio.create_task(queue.get())
-            try:
-                await asyncio.wait({getting, pumping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                if getting.done():
-                    yield getting.result()
-                elif not pumping.done():
+    async with aclosing(items) as closing:  # type: ignore[type-var]
+        getting = asyncio.ensure_future(anext(closing))
+        try:
+            while True:
+                await asyncio.wait({getting}, timeout=seconds)
+                if not getting.done():
                     yield None
-                elif queue.empty():
-                    pumping.result()  # raises what the items raised
+                    continue
+                try:
+                    item = getting.result()
+                except StopAsyncIteration:
                     return
-            finally:
-                getting.cancel()
-    finally:
-        pumping.cancel()
-        await asyncio.gather(pumping, return_exceptions=True)
+                yield item
+                getting = asyncio.ensure_future(anext(closing))
+        finally:
+            getting.cancel()
+            await asyncio.gather(getting, return_exceptions=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import time
 from contextlib import aclosing
 
 import numpy as np
@@ -59,6 +60,10 @@ class Talk:
     def __init__(self, *said, usage=None):
         self.said, self.usage = said, usage or Usage(3, len(said))
         self.read, self.spoken, self.stopped = [], 0, False
+
+    def check(self, conversation):
+        if sum(len(message.text) for message in conversation) > 100_000:
+            raise ContextTooLong("Too long.")
 
     async def stream(self, conversation, videos, params):
         self.read.append((conversation, videos, params))
@@ -321,6 +326,31 @@ async def test_a_conversation_that_is_too_long_is_an_error_before_the_first_word
 
     with pytest.raises(ContextTooLong):
         await anext(Assistant(Eyes(), Short(), Pen(), Door()).respond((user("Hello?"),)))
+
+
+async def test_what_is_far_too_long_is_told_before_it_is_judged_or_encoded():
+    talker = assistant("Hm.")
+    for conversation in ((user(clip(), "word " * 100_000),), (user("word " * 100_000), user("And?"))):
+        with pytest.raises(ContextTooLong):
+            await anext(talker.respond(conversation))
+    assert talker.safety.asked == [] and talker.encoder.seen == []
+
+
+async def test_judging_words_holds_up_nobody_else():
+    class Slow(Door):
+        def text(self, text, door):
+            time.sleep(0.3)
+            return super().text(text, door)
+
+    talker = Assistant(Eyes(), Talk("A circle. <draw>circle</draw>"), Pen(), Slow())
+    for events in (talker.respond((user("Hello?"),)), talker.draw("a circle")):
+        answering = asyncio.create_task(collect(events))
+        longest = 0.0
+        while not answering.done():
+            began = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - began)
+        assert longest < 0.25 and answering.result().videos
 
 
 async def test_what_breaks_in_the_middle_is_raised_and_stops_the_drawing():

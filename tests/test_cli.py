@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from gpt4video import cli
+from gpt4video.assistant import Assistant
 from gpt4video.cli import COMMANDS, Command, main
-from gpt4video.errors import Busy, Refused, VideoError
+from gpt4video.commands import ask, generate
+from gpt4video.errors import Busy, GenerationFailed, Refused, VideoError
+from gpt4video.messages import Piece
+from gpt4video.safety import SafetyFilter
 from gpt4video.video import Clip, encode_mp4, open_video, probe
+from server.store import VideoRecord
 from tests import tiny
+from tests.commands.test_chat import Eyes, Pen, Talk
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +97,8 @@ def one_line(err):
     [
         (["ask", "nowhere.mp4", "What moves?"], "There is no file 'nowhere.mp4'"),
         (["ask", "text.mp4", "What moves?"], "gpt4video ask: "),
+        (["ask", "clip.mp4", "What?", "--videos", "nowhere"], "There is no folder nowhere"),
+        (["chat", "--videos", "nowhere"], "There is no folder nowhere"),
         (["ask", "clip.mp4", "   "], "question in words"),
         (["ask", "clip.mp4", "What?", "--temperature", "-1"], "temperature must be 0 or more"),
         (["generate", "a red circle", "-o", "nowhere/out.mp4"], "there is no folder nowhere"),
@@ -105,8 +113,7 @@ def test_bad_input_is_one_line_and_status_2(run, folder, tmp_path, words, said):
     (tmp_path / "clip.mp4").write_bytes((folder / "clip.mp4").read_bytes())
     status, out, err = run(*words)
     assert (status, out) == (2, "")
-    line = one_line(err.replace("\r", "\n").split("\n", err.count("\r"))[-1])
-    assert said in line
+    assert said in one_line(err) and "\r" not in err
 
 
 @pytest.mark.parametrize(
@@ -116,13 +123,54 @@ def test_bad_input_is_one_line_and_status_2(run, folder, tmp_path, words, said):
         (["aks", "clip.mp4"], "invalid choice: 'aks'"),
         (["ask", "clip.mp4"], "question"),
         (["generate", "a", "-o", "b.mp4", "--size", "big"], "must be WIDTHxHEIGHT"),
-        (["ask", "a", "b", "--config", "nowhere"], "There is no config 'nowhere'"),
+        (["generate", "a", "-o", "b.mp4", "--config", "nowhere"], "There is no config 'nowhere'"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(capsys, words, said):
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and said in one_line(err)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ask", "nowhere.mp4", "What?"], ["ask", "text.mp4", "What?"], ["chat", "--videos", "nowhere"]],
+)
+def test_what_is_not_there_is_told_before_the_model_is_loaded(run, tmp_path, words):
+    (tmp_path / "text.mp4").write_text("this is not a video")
+    status, _, err = run(*words, config="no-such-model")
+    assert status == 2 and "no-such-model" not in err
+
+
+def test_a_drawing_that_fails_is_status_1_and_told_in_full(folder, capsys, monkeypatch, tmp_path):
+    class Wishful(Talk):
+        async def stream(self, conversation, videos, params):
+            yield Piece("Here. <draw> a red circle </draw>", "stop")
+
+    class Broken(Pen):
+        async def draw(self, request):
+            raise GenerationFailed("The pen is broken.")
+            yield
+
+    monkeypatch.chdir(tmp_path)
+    assistant = Assistant(Eyes(), Wishful(), Broken(), SafetyFilter())
+    for module in (ask, generate):
+        monkeypatch.setattr(module, "open_assistant", lambda config: assistant)
+    assert main(["ask", str(folder / "clip.mp4"), "Draw it", "--seed", "3", "--json"]) == 1
+    [asked] = json.loads(capsys.readouterr().out)["videos"]
+    assert main(["generate", "a red circle", "-o", "out.mp4", "--seed", "3", "--json"]) == 1
+    generated = json.loads(capsys.readouterr().out)
+    assert asked == generated
+    assert (asked["prompt"], asked["seed"], asked["size"]) == ("a red circle", 3, "16x16")
+    assert asked["error"] == {"code": "generation_failed", "message": "The pen is broken."}
+
+
+def test_a_video_has_the_fields_of_the_http_api_but_for_what_only_a_server_knows(run):
+    _, out, _ = run("generate", "a red circle", "-o", "out.mp4", "--json")
+    serving = {"id", "model", "created_at", "started_at", "completed_at", "expires_at"}
+    serving |= {"remixed_from_video_id", "queue_position", "preview_url"}
+    record = VideoRecord("gpt4video", "a red circle", 1.0, (32, 32), 4.0)
+    assert set(json.loads(out)) == set(record.as_json()) - serving
 
 
 def test_what_safety_refuses_is_status_3(run, folder):

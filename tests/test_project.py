@@ -4,12 +4,17 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
 
+import httpx2
+import numpy as np
 import pytest
 import yaml
+
+from gpt4video.video import encode_mp4
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -152,3 +157,58 @@ def test_a_wheel_works_from_any_folder(wheel, tmp_path):
         check=True,
     )
     assert all(line.startswith(str(tmp_path / "site")) for line in told.stdout.splitlines())
+
+
+@pytest.fixture
+def empty_environment(tmp_path):
+    """The folder of a virtual environment that holds what the lock names, and nothing else."""
+    pytest.importorskip("uv", reason="uv is not installed; `make install` brings it")
+    folder = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    locked = install(folder, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    if locked.returncode != 0:
+        pytest.skip(f"the locked packages cannot be had here: {locked.stderr.strip()[-300:]}")
+    return folder
+
+
+def install(environment, *what):
+    uv = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(environment / "bin" / "python"),
+    ]
+    return subprocess.run([*uv, *what], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow  # installs torch and everything else, then loads the model
+@pytest.mark.timeout(1800)
+def test_a_wheel_in_an_empty_environment_serves_from_another_folder(wheel, empty_environment, tmp_path):
+    installed = install(empty_environment, "--no-deps", str(wheel))
+    assert installed.returncode == 0, installed.stderr
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    process = subprocess.Popen(
+        [empty_environment / "bin" / "gpt4video", "serve", "--port", "0"],
+        cwd=elsewhere, env=env, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        url = re.search(r"http://\S+", process.stderr.readline())[0]
+        with httpx2.Client(base_url=url, timeout=60, trust_env=False) as http:
+            assert "gpt4video" in http.get("/").text
+            end = time.monotonic() + 600
+            while http.get("/ready").status_code != 200:
+                assert http.get("/health").status_code == 200 and time.monotonic() < end
+                time.sleep(0.5)
+            grey = encode_mp4(np.full((16, 64, 64, 3), 128, np.uint8), 8.0)
+            form = {"files": {"video": grey}, "data": {"question": "What color is the background?"}}
+            assert http.post("/v1/ask", **form).json()["answer"]
+            assert list(elsewhere.iterdir()) == []
+    finally:
+        process.terminate()
+        process.wait(30)

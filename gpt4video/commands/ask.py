@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gpt4video.commands.command import (
     DONE,
+    FAILED,
     REFUSED,
     Command,
     add_config,
     add_sampling,
+    add_videos_folder,
+    demand_folder,
     open_assistant,
     print_json,
     sampling_of,
@@ -24,11 +27,13 @@ from gpt4video.messages import (
     Conversation,
     DrawOptions,
     Finished,
+    GenerationRequest,
     SamplingParams,
     TextDelta,
     VideoDone,
     VideoFailed,
     VideoProgress,
+    VideoRequested,
     user,
 )
 
@@ -42,16 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", help="what you want to know, in quotes")
     add_config(parser)
     add_sampling(parser)
-    parser.add_argument(
-        "--videos", metavar="FOLDER", type=Path, default=Path(), help="where drawn videos go (default: here)"
-    )
+    add_videos_folder(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask; 3 when safety refused."""
-    from gpt4video.video import open_video
+    """Ask; 3 when safety refused, 1 when a video was wanted and could not be drawn."""
+    from gpt4video.video import open_video, probe
 
+    demand_folder(args.videos)
+    probe(args.video)  # a file that is none is told before the model is loaded
     assistant = open_assistant(args.config)
     clip = open_video(args.video, assistant.encoder.sampling)
     conversation = (user(clip, args.question),)
@@ -61,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.json:
         print_json(told)
-    return REFUSED if told["finish_reason"] == "content_filter" else DONE
+    if told["finish_reason"] == "content_filter":
+        return REFUSED
+    return FAILED if any(video["status"] == "failed" for video in told["videos"]) else DONE
 
 
 async def tell(
@@ -78,21 +85,26 @@ async def tell(
     Drawn videos are saved into `folder` under the next free name.
     """
     answer: dict[str, Any] = {"answer": "", "videos": [], "usage": {}, "finish_reason": "stop"}
+    requests: dict[int, GenerationRequest] = {}
+    limits = assistant.limits
     async for event in assistant.respond(conversation, params, draw):
         match event:
             case TextDelta():
                 answer["answer"] += event.text
                 if aloud:
                     print(event.text, end="", flush=True)
+            case VideoRequested():
+                requests[event.index] = event.request
             case VideoProgress():
                 say(f"video {event.index + 1}: step {event.step} of {event.steps}")
             case VideoDone():
                 path = free_name(folder)
                 save_video(event, path)
-                answer["videos"].append(video_json(event, path))
+                answer["videos"].append(video_json(event, event.request, limits, path))
                 say(f"video {event.index + 1}: {path}")
             case VideoFailed():
-                answer["videos"].append(video_json(event))
+                request = requests.get(event.index, GenerationRequest("", draw))
+                answer["videos"].append(video_json(event, request, limits))
                 say(f"video {event.index + 1}: {event.message}")
             case Finished():
                 answer["finish_reason"] = event.reason

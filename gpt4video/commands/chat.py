@@ -22,6 +22,8 @@ from gpt4video.commands.command import (
     Command,
     add_config,
     add_sampling,
+    add_videos_folder,
+    demand_folder,
     open_assistant,
     sampling_of,
     say,
@@ -46,13 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     add_config(parser)
     add_sampling(parser)
-    parser.add_argument(
-        "--videos", metavar="FOLDER", type=Path, default=Path(), help="where drawn videos go (default: here)"
-    )
+    add_videos_folder(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Talk until /quit or the end of the input."""
+    demand_folder(args.videos)
     chat = Chat(open_assistant(args.config), args)
     if sys.stdin.isatty():
         say(HELP)

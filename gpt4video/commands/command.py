@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt4video.errors import InputError
-from gpt4video.messages import SamplingParams, VideoDone, VideoFailed
+from gpt4video.interfaces import DrawerLimits
+from gpt4video.messages import GenerationRequest, SamplingParams, VideoDone, VideoFailed
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -48,6 +49,19 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=float, default=own.temperature, metavar="T", help="0 is greedy (default)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same reply and video")
+
+
+def add_videos_folder(parser: argparse.ArgumentParser) -> None:
+    """The option that says where drawn videos go."""
+    parser.add_argument(
+        "--videos", metavar="FOLDER", type=Path, default=Path(), help="where drawn videos go (default: here)"
+    )
+
+
+def demand_folder(folder: Path) -> None:
+    """Raise `InputError` where videos could not be put: said before anything is drawn, not after."""
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} for drawn videos; --videos takes one that is there.")
 
 
 def sampling_of(args: argparse.Namespace) -> SamplingParams:
@@ -102,21 +116,40 @@ def save_video(done: VideoDone, path: Path) -> None:
     write_whole(path, encode_mp4(done.clip, done.clip.fps))
 
 
-def video_json(event: VideoDone | VideoFailed, path: Path | None = None) -> dict[str, Any]:
-    """A drawn video, or one that failed, as the HTTP API shows it; its `url` is the file's path."""
-    if isinstance(event, VideoFailed):
-        error = {"code": event.code, "message": event.message}
-        return {"object": "video", "status": "failed", "progress": 0, "error": error}
-    height, width = event.clip.frames.shape[1:3]
-    return {
+def video_json(
+    event: VideoDone | VideoFailed,
+    request: GenerationRequest,
+    limits: DrawerLimits,
+    path: Path | None = None,
+) -> dict[str, Any]:
+    """The video that `request` asked for as the HTTP API shows it, without what only a server knows.
+
+    `url` is the file's path; what a failed one leaves open is the drawer's own, as in the API.
+    """
+    options = request.options
+    seconds = limits.seconds if options.seconds is None else options.seconds
+    video = {
         "object": "video",
+        "status": "failed",
+        "progress": 0,
+        "prompt": request.prompt or None,
+        "seconds": f"{seconds:g}",
+        "size": "{}x{}".format(*(options.size or limits.size)),
+        "fps": limits.fps,
+        "seed": options.seed,
+        "num_inference_steps": options.steps or limits.steps,
+        "error": None,
+        "url": None,
+    }
+    if isinstance(event, VideoFailed):
+        return video | {"error": {"code": event.code, "message": event.message}}
+    height, width = event.clip.frames.shape[1:3]
+    return video | {
         "status": "completed",
         "progress": 100,
-        "prompt": event.request.prompt,
         "seconds": f"{event.clip.duration:g}",
         "size": f"{width}x{height}",
         "fps": event.clip.fps,
         "seed": event.seed,
-        "error": None,
         "url": None if path is None else str(path),
     }

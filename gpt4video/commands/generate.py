@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ from gpt4video.commands.command import (
     video_json,
 )
 from gpt4video.errors import GenerationFailed, InputError, Refused
-from gpt4video.messages import DrawOptions, VideoDone, VideoFailed, VideoProgress
+from gpt4video.messages import DrawOptions, GenerationRequest, VideoDone, VideoFailed, VideoProgress
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -60,28 +61,32 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"Cannot write {args.output}: it is a folder; a file's name fits.")
     assistant = open_assistant(args.config)
     options = DrawOptions(seconds=args.seconds, size=args.size, steps=args.steps, seed=args.seed)
+    request, limits = GenerationRequest(args.prompt, options), assistant.limits
     outcome = asyncio.run(draw(assistant, args.prompt, options))
     if isinstance(outcome, VideoFailed):
         if args.json:
-            print_json(video_json(outcome))
+            print_json(video_json(outcome, request, limits))
         say(f"gpt4video generate: {outcome.message}")
         return STATUSES.get(outcome.code, FAILED)
     save_video(outcome, args.output)
     if args.json:
-        print_json(video_json(outcome, args.output))
+        print_json(video_json(outcome, request, limits, args.output))
     else:
         print(f"{args.output} (seed {outcome.seed})")
     return DONE
 
 
 async def draw(assistant: Assistant, prompt: str, options: DrawOptions) -> VideoDone | VideoFailed:
-    """One drawing with a bar on stderr. Raises `InputError` for options that do not fit."""
+    """One drawing, with a bar on stderr once it begins. Raises `InputError` for options that do not fit."""
     outcome: VideoDone | VideoFailed | None = None
-    with tqdm(desc="drawing", unit="step", leave=False) as bar:
+    bar: tqdm[NoReturn] | None = None
+    with ExitStack() as closing:
         async for event in assistant.draw(prompt, options):
             match event:
                 case VideoProgress():
-                    bar.total = event.steps
+                    if bar is None:
+                        bar = tqdm(desc="drawing", unit="step", total=event.steps, leave=False)
+                        closing.enter_context(bar)
                     bar.update(event.step - bar.n)
                     bar.refresh()
                 case VideoDone() | VideoFailed():

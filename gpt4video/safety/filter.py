@@ -41,11 +41,6 @@ class SafetyFilter:
 
         return cls(policy, StableDiffusionFrameChecker.from_folder(folder, device))
 
-    @property
-    def looks_at_frames(self) -> bool:
-        """Whether clips are looked at at all."""
-        return self._checker is not None
-
     def text(self, text: str, door: Door) -> Verdict:
         """A verdict on words."""
         return self._words(text, door)

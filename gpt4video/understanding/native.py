@@ -112,6 +112,19 @@ class NativeLanguageModel:
         width: int = self._model.get_input_embeddings().weight.shape[1]
         return width
 
+    def check(self, conversation: Conversation) -> None:
+        """Raise `ContextTooLong` for what cannot fit whatever its words are, without reading it all."""
+        parts = [part for message in conversation for part in message.parts]
+        letters = sum(len(p.text.strip()) for p in parts if isinstance(p, Text))
+        letters += sum(len(p.prompt) for p in parts if isinstance(p, Drawn))
+        # Every message has a tag on either side. Four letters may become one when they are normalised (NFC).
+        least = 2 * len(conversation) + letters // (4 * self._longest_token)
+        if least > self.context_length:
+            raise ContextTooLong(
+                f"The conversation has more than {least} tokens; the model reads at most "
+                f"{self.context_length - 1}. Leave out earlier turns."
+            )
+
     async def stream(
         self, conversation: Conversation, videos: Sequence[Tensor], params: SamplingParams
     ) -> AsyncIterator[Piece]:
@@ -145,23 +158,10 @@ class NativeLanguageModel:
 
     def _prompt(self, conversation: Conversation, videos: Sequence[Tensor]) -> Tensor:
         """Ids (L,) of a conversation without videos, embeddings (L, D) of one with."""
-        self._check_length(conversation)
+        self.check(conversation)
         ids_L = torch.tensor(encode_conversation(self._tokenizer, conversation))
         with torch.no_grad():
             return with_soft_tokens(self._model.get_input_embeddings(), ids_L, videos, self._video_id)
-
-    def _check_length(self, conversation: Conversation) -> None:
-        """Raise `ContextTooLong` for what cannot fit whatever its words are, without reading it all."""
-        parts = [part for message in conversation for part in message.parts]
-        letters = sum(len(p.text.strip()) for p in parts if isinstance(p, Text))
-        letters += sum(len(p.prompt) for p in parts if isinstance(p, Drawn))
-        # Every message has a tag on either side. Four letters may become one when they are normalised (NFC).
-        least = 2 * len(conversation) + letters // (4 * self._longest_token)
-        if least > self.context_length:
-            raise ContextTooLong(
-                f"The conversation has more than {least} tokens; the model reads at most "
-                f"{self.context_length - 1}. Leave out earlier turns."
-            )
 
 
 def with_soft_tokens(

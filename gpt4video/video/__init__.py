@@ -11,12 +11,13 @@ a file or bytes -> container.py   what is it? an allow-list on the first bytes
 from gpt4video.video.clip import Clip, Sampling
 from gpt4video.video.decode import DECODERS, DecoderName, open_video, probe
 from gpt4video.video.encode import encode_jpeg, encode_mp4
-from gpt4video.video.reader import Limits, VideoInfo
+from gpt4video.video.reader import Left, Limits, VideoInfo
 
 __all__ = [
     "DECODERS",
     "Clip",
     "DecoderName",
+    "Left",
     "Limits",
     "Sampling",
     "VideoInfo",

@@ -14,7 +14,7 @@ from gpt4video.video.clip import Clip, Sampling
 from gpt4video.video.container import HEAD_BYTES, container_of
 from gpt4video.video.decord import DecordReader
 from gpt4video.video.pyav import PyAVReader
-from gpt4video.video.reader import Limits, Media, OpenReader, VideoInfo
+from gpt4video.video.reader import HasLeft, Limits, Media, OpenReader, VideoInfo, stays
 from gpt4video.video.timeline import choose
 
 DecoderName = Literal["pyav", "decord"]
@@ -36,11 +36,13 @@ def open_video(
     limits: Limits = _DEFAULT_LIMITS,
     *,
     max_side: int | None = None,
+    has_left: HasLeft = stays,
 ) -> Clip:
     """The frames of a video that `sampling` looks at, decoding no more than they need.
 
     source     path of a file, or the bytes of one
     max_side   frames are scaled down while decoding until no side is longer, in pixels
+    has_left   is asked before every packet; once it says True, nobody wants the frames and `Left` is raised
 
     Frames are upright, with square pixels; what is transparent lets white through. Times are seconds from the
     video's first frame. A damaged or truncated file gives the frames that can be decoded.
@@ -54,7 +56,7 @@ def open_video(
     if decoder not in DECODERS:
         raise InputError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}.", param="decoder")
     media, container = _checked(source, limits)
-    return decode(media, container, sampling, decoder, limits, max_side)
+    return decode(media, container, sampling, decoder, limits, max_side, has_left)
 
 
 def probe(source: Path | str | bytes, limits: Limits = _DEFAULT_LIMITS) -> VideoInfo:
@@ -70,9 +72,10 @@ def decode(
     decoder: DecoderName,
     limits: Limits,
     max_side: int | None,
+    has_left: HasLeft = stays,
 ) -> Clip:
     """`open_video` after its checks: `container` is a key of `container.FORMATS`."""
-    reader = DECODERS[decoder](media, container, limits)
+    reader = DECODERS[decoder](media, container, limits, has_left)
     frames, kept = reader.frames(choose(reader.timeline, sampling), max_side)
     return Clip(frames, reader.timeline.times[kept], reader.timeline.duration)
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from gpt4video.errors import InputError, VideoError
 from gpt4video.video.pyav import PyAVReader
-from gpt4video.video.reader import Limits, Media, VideoInfo, shown_size
+from gpt4video.video.reader import HasLeft, Left, Limits, Media, VideoInfo, shown_size, stays
 from gpt4video.video.timeline import Indices
 
 _UNSEEKABLE = {"avi", "mpeg"}
@@ -27,7 +27,7 @@ _UNSEEKABLE = {"avi", "mpeg"}
 class DecordReader:
     """One video, read by decord. Raises `InputError` where decord is not installed."""
 
-    def __init__(self, media: Media, container: str, limits: Limits) -> None:
+    def __init__(self, media: Media, container: str, limits: Limits, has_left: HasLeft = stays) -> None:
         try:
             import decord
         except ImportError as error:
@@ -38,8 +38,8 @@ class DecordReader:
             ) from error
         self._decord = decord
         decord.logging.set_level(decord.logging.QUIET)
-        self._media, self._container, self._limits = media, container, limits
-        self._facts = PyAVReader(media, container, limits)
+        self._media, self._container, self._limits, self._has_left = media, container, limits, has_left
+        self._facts = PyAVReader(media, container, limits, has_left)
         self.timeline = self._facts.timeline
 
     @property
@@ -63,6 +63,8 @@ class DecordReader:
             seekable = self._container not in _UNSEEKABLE and self._facts.packets.closed
             at = 0
             for index in indices.tolist():
+                if self._has_left():
+                    raise Left
                 if seekable:
                     reader.seek_accurate(index)
                 else:

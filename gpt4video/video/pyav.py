@@ -24,7 +24,7 @@ from PIL import Image
 from gpt4video.errors import VideoError
 from gpt4video.video.container import FORMATS
 from gpt4video.video.packets import Packets, Run
-from gpt4video.video.reader import Limits, Media, VideoInfo, shown_size
+from gpt4video.video.reader import HasLeft, Left, Limits, Media, VideoInfo, shown_size, stays
 from gpt4video.video.timeline import Indices
 
 CODECS = {
@@ -59,8 +59,8 @@ _BROKEN = (av.error.FFmpegError, OSError, ValueError)
 class PyAVReader:
     """One video, read by PyAV. Raises `VideoError` for what is not one, or is beyond the limits."""
 
-    def __init__(self, media: Media, container: str, limits: Limits) -> None:
-        self._media, self._container, self._limits = media, container, limits
+    def __init__(self, media: Media, container: str, limits: Limits, has_left: HasLeft = stays) -> None:
+        self._media, self._container, self._limits, self._has_left = media, container, limits, has_left
         with self._open() as file:
             stream = self._stream(file)
             self.codec = _codec_name(stream)
@@ -143,7 +143,7 @@ class PyAVReader:
         packets = Packets(float(stream.time_base), float(rate), ordered)
         # GIF frames in other containers bring a length of their own, which is not theirs there.
         lengths = self.codec != "gif" or self._container == "gif"
-        for packet in _demux(file, stream):
+        for packet in self._demux(file, stream):
             packets.add(
                 packet.dts if ordered else packet.pts,
                 key=packet.is_keyframe and self._starts_anew(packet, ordered),
@@ -165,7 +165,7 @@ class PyAVReader:
         """The second pass: (time stamp, frame) of each frame wanted, as far as they can be decoded."""
         runs = self.packets.plan(indices)
         run = Run(0, [], 0)
-        for place, packet in enumerate(_demux(file, stream)):
+        for place, packet in enumerate(self._demux(file, stream)):
             if runs and place == runs[0].start:
                 if run.wanted:
                     yield from run.take(_decoded(stream, None), last=True)
@@ -178,15 +178,16 @@ class PyAVReader:
                 return
         yield from run.take(_decoded(stream, None), last=True)
 
-
-def _demux(file: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, until the file ends or breaks off."""
-    try:
-        for packet in file.demux(stream):
-            if packet.size:
-                yield packet
-    except _BROKEN:
-        return  # what came until here counts
+    def _demux(self, file: Any, stream: Any) -> Iterator[Any]:
+        """The stream's packets, until the file ends or breaks off, or nobody waits for them any more."""
+        try:
+            for packet in file.demux(stream):
+                if self._has_left():
+                    raise Left
+                if packet.size:
+                    yield packet
+        except _BROKEN:
+            return  # what came until here counts
 
 
 def _decoded(stream: Any, packet: Any) -> list[Any]:

@@ -17,6 +17,19 @@ Media = Path | bytes
 """A file that is there, or the bytes of one."""
 
 
+class Left(Exception):
+    """Whoever asked for the frames has left: unwinds the work between two packets."""
+
+
+HasLeft = Callable[[], bool]
+"""Is asked before every packet; True ends the work with `Left`."""
+
+
+def stays() -> bool:
+    """Who waits for the frames, however long it takes."""
+    return False
+
+
 @dataclass(frozen=True)
 class Limits:
     """What is too much. Every field is checked before the work that it bounds."""
@@ -112,8 +125,8 @@ class Reader(Protocol):
         ...
 
 
-OpenReader = Callable[[Media, str, Limits], Reader]
-"""Opens media of a container (a key of `container.FORMATS`) within limits."""
+OpenReader = Callable[[Media, str, Limits, HasLeft], Reader]
+"""Opens media of a container (a key of `container.FORMATS`) within limits, for as long as somebody waits."""
 
 
 def shown_size(width: int, height: int, aspect: float, max_side: int | None) -> tuple[int, int]:

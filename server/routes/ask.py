@@ -34,6 +34,7 @@ async def ask(request: Request) -> Response:
 
 
 async def _answer(service: Service, asked: AskRequest, data: bytes) -> Response:
+    service.assistant.language_model.check((user(asked.question),))
     clip = await service.reader.clip(data, service.assistant.encoder.sampling, "video")
     told = service.answer((user(clip, asked.question),), asked.params(), asked.options(), True)
     if asked.stream:

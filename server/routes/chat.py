@@ -21,13 +21,13 @@ async def create(request: Request, body: ChatRequest) -> Response:
     service.demand_ready()
     service.demand_model(body.model)
     body.refuse_the_unsupported()
-    draw = body.video.options() if body.video else DrawOptions()
+    draw = body.video.options() if body.video and body.allow_video else DrawOptions()
     service.check_drawing(draw)
     return await unless_gone(request.receive, _answer(service, body, draw))
 
 
 async def _answer(service: Service, body: ChatRequest, draw: DrawOptions) -> Response:
-    conversation = await service.reader.conversation(body.messages, service.assistant.encoder.sampling)
+    conversation = await service.reader.conversation(body.messages, service.assistant)
     told = service.answer(conversation, body.params(), draw, body.allow_video)
     envelope = Envelope(service.settings.model_id)
     if not body.stream:

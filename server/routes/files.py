@@ -11,7 +11,6 @@ from starlette.responses import FileResponse, Response
 
 from gpt4video.errors import InputError
 from server.errors import bad_request
-from server.media import look_inside
 from server.service import service_of
 from server.store import FileRecord, keep_upload
 
@@ -35,7 +34,7 @@ async def create(request: Request) -> dict[str, Any]:
         target = service.files.path(draft.id)
         size, digest = await asyncio.to_thread(keep_upload, upload.file, target)
     try:
-        video = await asyncio.to_thread(look_inside, target, service.settings.max_image_pixels)
+        video = await service.clips.look_inside(target)
     except InputError as error:
         target.unlink()
         raise bad_request(error.message, code=error.code, param="file") from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from server.service import service_of
 
 router = APIRouter()
 
@@ -20,12 +22,14 @@ POLICY = (
 static = StaticFiles(directory=FOLDER)
 
 
-@router.get("/", include_in_schema=False)
-async def page() -> Response:
-    """The web client."""
+@router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+async def page(request: Request) -> Response:
+    """The web client, told how large a video may be."""
+    most = service_of(request).settings.max_body_bytes
+    html = (FOLDER / "index.html").read_text(encoding="utf-8").replace("{max_body_bytes}", str(most))
     headers = {
         "Content-Security-Policy": POLICY,
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-    return FileResponse(FOLDER / "index.html", headers=headers)
+    return HTMLResponse(html, headers=headers)

@@ -29,7 +29,7 @@ async def create(request: Request) -> dict[str, Any]:
     service.demand_ready()
     body = parse(VideoCreate, await _fields(request))
     service.demand_model(body.model)
-    return service.jobs.as_json(await _submit(service, body.prompt, body.options()))
+    return _as_json(service, await _submit(service, body.prompt, body.options()))
 
 
 @router.post("/v1/videos/{id}/remix")
@@ -48,7 +48,7 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         guidance=source.guidance,
         seed=source.seed,
     )
-    return service.jobs.as_json(await _submit(service, body.prompt, options, source.id))
+    return _as_json(service, await _submit(service, body.prompt, options, source.id))
 
 
 async def _fields(request: Request) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def _fields(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             data = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or JSON in a thousand brackets
             raise bad_request("The body is not JSON.", code="invalid_json") from None
         if not isinstance(data, dict):
             raise bad_request("The body must be a JSON object.")
@@ -85,6 +85,11 @@ async def _submit(
     return service.jobs.submit(assistant, GenerationRequest(prompt, options), remixed_from)
 
 
+def _as_json(service: Service, record: VideoRecord) -> dict[str, Any]:
+    """The video object, with its place in the line."""
+    return service.line.placed(record).as_json()
+
+
 @router.get("/v1/videos")
 async def list_videos(
     request: Request,
@@ -95,7 +100,7 @@ async def list_videos(
     """A page of videos, newest first."""
     service = service_of(request)
     page = service.videos.page(after, limit, order)
-    return page.as_json([service.jobs.as_json(record) for record in page.records])
+    return page.as_json([_as_json(service, record) for record in page.records])
 
 
 @router.get("/v1/videos/{id}")
@@ -104,7 +109,7 @@ async def retrieve(request: Request, id: str) -> Response:
     service = service_of(request)
     record = service.videos.get(id)
     headers = {} if record.finished else {"openai-poll-after-ms": POLL_AFTER_MS}
-    return JSONResponse(service.jobs.as_json(record), headers=headers)
+    return JSONResponse(_as_json(service, record), headers=headers)
 
 
 @router.delete("/v1/videos/{id}")

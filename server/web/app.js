@@ -1,6 +1,6 @@
 // The page: what people do, and what happens then.
 
-import { answer, ready } from "./api.js";
+import { answer, ready, upload } from "./api.js";
 import { Conversation } from "./conversation.js";
 import { Posted } from "./posted.js";
 import { el, question, Reply } from "./view.js";
@@ -17,12 +17,16 @@ const ENDS = {
   content_filter: "The safety filter ended this answer.",
 };
 
+const LOST = "file_not_found"; // what the server says of a video it no longer has
+const GONE = "The server no longer has a video of this conversation; it may have been started anew. “Try again” posts it once more.";
+
 const at = (id) => document.getElementById(id);
 let conversation = new Conversation();
 let leaving = null; // the AbortController of the answer that is on its way
 let isReady = false;
+let waits = false; // Enter was pressed before the message could leave
 
-const posted = new Posted(at("posted"), refresh, complain);
+const posted = new Posted(at("posted"), refresh, complain, Number(at("composer").dataset.maxBytes));
 
 // ---- asking
 
@@ -62,16 +66,16 @@ async function ask(text, files) {
     await answer(asking.messages(), handlers, mine.signal);
   } catch (error) {
     if (mine.signal.aborted) view.end("Stopped.");
-    else view.fail(error.message, asking === conversation ? again : null);
+    else view.fail(error.code === LOST ? GONE : error.message, asking === conversation ? () => again(error) : null);
   } finally {
     if (leaving === mine) leaving = null;
     refresh();
     follow();
   }
 
-  function again(event) {
-    if (leaving || asking !== conversation) return;
-    if (conversation.turns.at(-1) !== reply) return event.target.remove();
+  async function again(error) {
+    if (leaving || asking !== conversation || conversation.turns.at(-1) !== reply) return;
+    if (error.code === LOST && !(await post(asking.files))) return;
     conversation.takeBack();
     questionNode.remove();
     view.node.remove();
@@ -79,12 +83,34 @@ async function ask(text, files) {
   }
 }
 
+// Post videos once more; false, and a word about it, where that fails.
+async function post(files) {
+  try {
+    for (const entry of files) entry.id = (await upload(entry.file)).id;
+    return true;
+  } catch (error) {
+    complain(error.message);
+    return false;
+  }
+}
+
+// What a message has to wait for; empty when it can leave.
+function hindrance() {
+  if (leaving) return "this answer has ended";
+  if (!isReady) return "the model is loaded";
+  return posted.busy ? "the video is uploaded" : "";
+}
+
 function submit(event) {
   event?.preventDefault();
   const text = at("words").value.trim();
   if (!text && posted.entries.length) return complain("Ask something about the video.");
-  if (!text || at("send").disabled || leaving) return;
-  complain("");
+  if (!text) return;
+  if (at("state").dataset.state === "failed") return complain(at("state-words").textContent);
+  const until = hindrance();
+  complain(until && `Your message is sent as soon as ${until}.`);
+  waits = Boolean(until);
+  if (waits) return;
   at("words").value = "";
   ask(text, posted.take());
 }
@@ -107,7 +133,8 @@ function refresh() {
   words.style.height = `${words.scrollHeight}px`;
   at("send").hidden = Boolean(leaving);
   at("stop").hidden = !leaving;
-  at("send").disabled = !isReady || posted.busy || !words.value.trim();
+  at("send").disabled = Boolean(hindrance()) || !words.value.trim();
+  if (waits && !hindrance()) submit();
 }
 
 // Stay at the end of the conversation, unless the reader has scrolled away from it.
@@ -119,6 +146,7 @@ function follow(force) {
 }
 
 function complain(message) {
+  waits = false;
   at("notice").textContent = message;
   at("notice").hidden = !message;
 }
@@ -158,7 +186,10 @@ const videos = (transfer) => [...(transfer?.files ?? [])].filter((file) => !file
 at("composer").addEventListener("submit", submit);
 at("new").addEventListener("click", begin);
 at("stop").addEventListener("click", () => leaving?.abort());
-at("words").addEventListener("input", refresh);
+at("words").addEventListener("input", () => {
+  if (waits) complain("");
+  refresh();
+});
 at("words").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
 });
@@ -200,8 +231,8 @@ for (const text of EXAMPLES) {
   const choose = () => {
     at("words").value = text;
     refresh();
-    if (isReady) submit();
-    else at("words").focus();
+    at("words").focus();
+    submit();
   };
   at("examples").append(el("li", {}, el("button", { type: "button", class: "chip", onclick: choose }, text)));
 }

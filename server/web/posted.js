@@ -6,9 +6,12 @@ import { clip, el } from "./view.js";
 const MOST = 8;
 
 export class Posted {
-  /** `list` is where thumbnails go; `changed` is called after every change; `complain` shows an error. */
-  constructor(list, changed, complain) {
-    Object.assign(this, { list, changed, complain, entries: [] });
+  /**
+   * `list` is where thumbnails go; `changed` is called after every change; `complain` shows an error; `most` is
+   * how many bytes the server takes.
+   */
+  constructor(list, changed, complain, most) {
+    Object.assign(this, { list, changed, complain, most, entries: [] });
   }
 
   get busy() {
@@ -18,13 +21,14 @@ export class Posted {
   add(files) {
     for (const file of files) {
       if (this.entries.length >= MOST) return this.complain(`At most ${MOST} videos fit in one message.`);
-      this.#addOne(file);
+      if (file.size < this.most) this.#addOne(file);
+      else this.complain(`${file.name} has ${megabytes(file.size)}; at most ${megabytes(this.most)} fit.`);
     }
   }
 
   async #addOne(file) {
     const leaving = new AbortController();
-    const entry = { id: null, name: file.name || "pasted video", url: URL.createObjectURL(file), leaving };
+    const entry = { id: null, name: file.name || "pasted video", url: URL.createObjectURL(file), file, leaving };
     const remove = el("button", { type: "button", class: "remove", "aria-label": `Remove ${entry.name}`, onclick: () => this.remove(entry) }, "×");
     entry.node = el("li", { "aria-busy": "true", title: entry.name }, clip(entry), remove);
     this.entries.push(entry);
@@ -55,10 +59,14 @@ export class Posted {
 
   /** Hand over all videos to a question, and begin anew. */
   take() {
-    const taken = this.entries.map(({ id, name, url }) => ({ id, name, url }));
+    const taken = this.entries.map(({ id, name, url, file }) => ({ id, name, url, file }));
     this.entries = [];
     this.list.replaceChildren();
     this.changed();
     return taken;
   }
+}
+
+function megabytes(bytes) {
+  return `${Number((bytes / 1e6).toPrecision(3))} MB`;
 }

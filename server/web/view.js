@@ -111,8 +111,9 @@ class Card {
 
 // One line for each status of a video.
 const SHOW = {
-  queued(card) {
-    card.label.textContent = "Waiting to be drawn";
+  queued(card, video) {
+    const before = video.queue_position;
+    card.label.textContent = before ? `Waiting to be drawn: ${before} before this` : "Waiting to be drawn";
   },
   in_progress(card, video) {
     card.label.textContent = "Drawing";

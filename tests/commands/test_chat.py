@@ -31,6 +31,9 @@ class Talk:
     def __init__(self):
         self.heard = []
 
+    def check(self, conversation):
+        pass
+
     async def stream(self, conversation, videos, params):
         self.heard.append(conversation)
         yield Piece(f"{len(conversation)} turns, {len(videos)} videos.")

@@ -108,7 +108,6 @@ def painted(colour, count=4):
 
 def test_a_checkpoints_own_checker_is_opened_and_asked(folder):
     safety = SafetyFilter.from_folder(folder)
-    assert safety.looks_at_frames
     assert safety.policy == Policy.from_file()
     assert safety.clip(Clip.of(painted("blue"), 8.0), "drawn_video").allowed
     mixed = np.concatenate([painted("blue"), painted("red", 2), painted("blue")])

@@ -2,8 +2,10 @@
 
 import pytest
 
+from gpt4video.checkpoint import EMBEDDED
 from gpt4video.errors import ConfigError
 from gpt4video.safety import Policy, SafetyFilter
+from gpt4video.safety.policy import DEFAULT
 
 OWN = """
 version: 1
@@ -24,10 +26,13 @@ def test_the_shipped_policy_is_read():
     )
 
 
+def test_the_embedded_checkpoint_has_the_packages_own():
+    assert (EMBEDDED / "safety" / "policy.yaml").read_bytes() == DEFAULT.read_bytes()
+
+
 def test_a_checkpoint_may_bring_its_own_policy(tmp_path):
     (tmp_path / "policy.yaml").write_text(OWN)
     safety = SafetyFilter.from_folder(tmp_path)
-    assert not safety.looks_at_frames
     verdict = safety.text("a Purple  Square", "instruction")
     assert (verdict.allowed, verdict.categories, verdict.message) == (False, ("house/rules",), "No.")
     assert safety.text("a purple square", "question").allowed

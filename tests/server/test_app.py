@@ -73,8 +73,10 @@ def test_temporary_files_end_with_the_server(assistant, red):
     assert not folder.exists()
 
 
-def test_the_page_needs_nothing_from_elsewhere(http):
+def test_the_page_needs_nothing_from_elsewhere(http, settings):
     page = http.get("/")
+    assert f'data-max-bytes="{settings.max_body_bytes}"' in page.text
+    assert http.head("/").status_code == 200
     policy = page.headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy

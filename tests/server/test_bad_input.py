@@ -162,9 +162,11 @@ def test_every_refusal_of_an_address_is_an_error_object(http, method, path, stat
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"messages": 3}'])
 def test_a_body_that_is_no_request_is_a_400(http, body):
-    response = http.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
-    assert response.status_code == 400
-    assert len(response.content) < 3000
+    for path in ("chat/completions", "videos", "moderations"):
+        response = http.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 400, path
+        assert response.json()["error"]["code"]
+        assert len(response.content) < 3000
 
 
 def test_a_long_list_of_faults_stays_a_short_answer(http):

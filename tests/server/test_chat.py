@@ -123,6 +123,8 @@ def test_modalities_without_video_draw_nothing(sdk, assistant):
     message = says(sdk, say("Draw a blue square"), modalities=["text"]).choices[0].message
     assert message.videos == []
     assert assistant.drawer.steps == 0
+    wrong = {"video": {"size": "63x63"}}
+    assert says(sdk, say("hello"), modalities=["text"], extra_body=wrong).choices[0].message.content
 
 
 def test_a_refused_question_is_an_answer_that_says_so(sdk, assistant):
@@ -172,6 +174,23 @@ def test_an_earlier_drawing_is_remembered_by_its_id(sdk, assistant):
     with pytest.raises(openai.BadRequestError) as caught:
         says(sdk, told)
     assert (caught.value.code, caught.value.param) == ("video_not_found", "messages[1].videos[0]")
+
+
+def test_what_was_not_drawn_is_not_remembered_as_drawn(sdk, assistant):
+    assistant.drawer.breaks = True
+    broken = says(sdk, say("Draw a red circle")).choices[0].message.videos[0]
+    [blocked] = says(sdk, say("Draw something worse")).choices[0].message.videos
+    assert [(v["status"], v["prompt"]) for v in (broken, blocked)] == [
+        ("failed", "a red circle"),
+        ("failed", None),
+    ]
+    for videos in ([broken], [{"id": broken["id"]}], [{**broken, "id": "video_gone"}], [blocked]):
+        told = [
+            *say("Draw it"),
+            {"role": "assistant", "content": "Sorry.", "videos": videos},
+            *say("how many?"),
+        ]
+        assert says(sdk, told).choices[0].message.content == "I see 3 messages and 0 drawn videos."
 
 
 def test_a_drawn_video_can_be_posted(sdk):
@@ -255,7 +274,13 @@ def test_a_conversation_over_the_context_is_a_400_before_the_stream(sdk):
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as caught:
             says(sdk, say("word " * 600), stream=stream)
-        assert caught.value.code == "context_length_exceeded"
+        assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+
+
+def test_what_is_far_too_long_is_told_before_a_video_is_decoded(sdk, http):
+    with pytest.raises(openai.BadRequestError) as caught:
+        says(sdk, posted(b"no video at all", "word " * 100_000))
+    assert caught.value.code == "context_length_exceeded"
 
 
 async def test_many_conversations_go_on_at_once(url):

@@ -1,5 +1,6 @@
 """The page in a real browser: post a video, ask, read the answer as it comes, have a video drawn, ask on."""
 
+import asyncio
 import os
 import re
 import threading
@@ -129,6 +130,79 @@ async def test_what_goes_wrong_is_said_and_can_be_tried_again(browser, url):
     await expect(page.locator(".assistant .words").last).to_have_text("I see 1 messages and 0 drawn videos.")
 
 
+async def post(page, name, data):
+    await page.locator("#file").set_input_files({"name": name, "mimeType": "video/mp4", "buffer": data})
+
+
+async def test_a_posted_video_outlives_an_answer_that_failed_or_was_stopped(browser, url, assistant, red):
+    expect = playwright.expect
+    page = await open_page(browser, url)
+    await post(page, "red.mp4", red)
+    await expect(page.locator("#posted li:not([aria-busy])")).to_have_count(1)
+    await ask(page, "word " * 600)
+    await expect(page.locator(".error")).to_contain_text("tokens came")
+    await ask(page, "Which colour is it?")
+    await expect(page.locator(".assistant .words").last).to_have_text("The video is red.")
+    await ask(page, "And now?")
+    await expect(page.locator(".assistant .words").last).to_have_text("The video is red.")
+    heard = assistant.language_model.heard[-1]
+    assert [len(message.clips) for message in heard] == [1, 0, 0]
+
+
+async def test_a_posted_video_that_is_gone_is_said_so_and_posted_once_more(browser, url, http, red):
+    expect = playwright.expect
+    page = await open_page(browser, url)
+    await post(page, "red.mp4", red)
+    await ask(page, "Which colour is it?")
+    await expect(page.locator(".assistant .words")).to_have_text("The video is red.")
+    [file] = http.get("/v1/files").json()["data"]
+    http.delete(f"/v1/files/{file['id']}")
+    await ask(page, "Is it red?")
+    await expect(page.locator(".error")).to_contain_text("no longer has a video of this conversation")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".assistant .words").last).to_have_text("The video is red.")
+    await expect(page.locator(".error")).to_have_count(0)
+
+
+async def test_a_file_that_is_too_large_is_told_before_it_is_sent(browser, url):
+    page = await open_page(browser, url)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    await post(page, "long.mp4", bytes(2_500_000))
+    await playwright.expect(page.get_by_role("alert")).to_have_text("long.mp4 has 2.5 MB; at most 2 MB fit.")
+    await playwright.expect(page.locator("#posted li")).to_have_count(0)
+    assert not [address for address in sent if "files" in address]
+
+
+async def test_enter_before_a_message_can_leave_sends_it_as_soon_as_it_can(browser, url, red):
+    expect = playwright.expect
+    page = await open_page(browser, url)
+    go = asyncio.Event()
+
+    async def hold(route):
+        await go.wait()
+        await route.continue_()
+
+    await page.route("**/v1/files", hold)
+    await post(page, "red.mp4", red)
+    await ask(page, "Which colour is it?")
+    await expect(page.get_by_role("alert")).to_have_text(
+        "Your message is sent as soon as the video is uploaded."
+    )
+    go.set()
+    await expect(page.locator(".assistant .words")).to_have_text("The video is red.")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await ask(page, "Talk forever")
+    await expect(page.locator(".assistant .words").last).to_contain_text("word3")
+    await ask(page, "Which one?")
+    await expect(page.get_by_role("alert")).to_contain_text("as soon as this answer has ended")
+    await page.get_by_role("textbox", name="Message").fill("Which one was it?")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator(".note")).to_have_text("Stopped.")
+    await expect(page.locator(".turn")).to_have_count(4)
+
+
 async def test_an_example_is_one_click_and_drops_and_keys_work(browser, url, red):
     expect = playwright.expect
     page = await open_page(browser, url)
@@ -159,5 +233,8 @@ async def test_the_page_waits_for_the_model(browser):
         await playwright.expect(page.locator("#state")).to_contain_text("Loading the model")
         await page.get_by_role("textbox", name="Message").fill("hello")
         await playwright.expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        await page.keyboard.press("Enter")
+        await playwright.expect(page.get_by_role("alert")).to_contain_text("as soon as the model is loaded")
         go.set()
-        await playwright.expect(page.get_by_role("button", name="Send")).to_be_enabled()
+        words = page.locator(".assistant .words")
+        await playwright.expect(words).to_have_text("I see 1 messages and 0 drawn videos.")

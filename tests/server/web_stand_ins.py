@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 import numpy as np
 import uvicorn
@@ -65,12 +65,16 @@ class Talk:
         self.heard: list[Conversation] = []
         self.params: list[SamplingParams] = []
 
+    def check(self, conversation: Conversation) -> None:
+        if sum(len(message.text) for message in conversation) > 100 * self.context_length:
+            raise ContextTooLong(f"More than {self.context_length} tokens came.")
+
     async def stream(
         self, conversation: Conversation, videos: Sequence[np.ndarray], params: SamplingParams
     ) -> AsyncIterator[Piece]:
         prompt_tokens = sum(len(message.text.split()) for message in conversation) + 16 * len(videos)
         if prompt_tokens > self.context_length:
-            raise ContextTooLong(f"{prompt_tokens} tokens came, {self.context_length} fit.", param="messages")
+            raise ContextTooLong(f"{prompt_tokens} tokens came, {self.context_length} fit.")
         self.heard.append(conversation)
         self.params.append(params)
         self.open += 1
@@ -91,7 +95,9 @@ class Talk:
     def _reply(self, conversation: Conversation, videos: Sequence[np.ndarray]) -> Iterator[str]:
         text = conversation[-1].text.strip()
         earlier = [part.prompt for m in conversation for part in m.parts if isinstance(part, Drawn)]
-        if text.lower().startswith("draw "):
+        if text.lower().startswith("just draw "):
+            yield from ("<draw>", text[10:], "</draw>")
+        elif text.lower().startswith("draw "):
             prompt = text[5:]
             yield from ("Here", " is", f" {prompt}.", "<dr", f"aw> {prompt} </draw>")
         elif text.startswith("the same, but") and earlier:
@@ -111,7 +117,7 @@ class Talk:
 
 
 class Pen:
-    """A drawer: a clip of the first colour that the prompt names, in eight steps."""
+    """A drawer: a clip of the first colour that the prompt names, in eight steps; one after the other."""
 
     limits = DrawerLimits(
         size=(64, 64),
@@ -128,6 +134,7 @@ class Pen:
         self.steps = 0
         self.stopped = 0
         self.breaks = False
+        self._turn = asyncio.Lock()
 
     def check(self, options: DrawOptions) -> None:
         if options.size not in (None, *self.limits.sizes):
@@ -136,6 +143,11 @@ class Pen:
             raise InputError("seconds: 1 or 2 fit.", param="seconds")
 
     async def draw(self, request: GenerationRequest) -> AsyncIterator[Step | Drawing]:
+        async with self._turn, aclosing(self._draw(request)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _draw(self, request: GenerationRequest) -> AsyncGenerator[Step | Drawing, None]:
         colour = next((word for word in request.prompt.split() if word in COLOURS), "grey")
         side = (request.options.size or self.limits.size)[0]
         seconds = request.options.seconds or self.limits.seconds
@@ -155,10 +167,10 @@ class Pen:
 
 
 class Door:
-    """A filter that knows one bad word."""
+    """A filter that knows one bad word, and one that is only bad when it is drawn."""
 
     def text(self, text: str, door: str) -> Verdict:
-        if "gore" in text:
+        if "gore" in text or (door == "instruction" and "worse" in text):
             return Verdict(False, ("violence",), "Nothing violent is drawn here.", (("violence", 0.9),))
         return Verdict(True, scores=(("violence", 0.0),))
 

@@ -1,6 +1,7 @@
 """The right pixels come back at the right times, from every codec in every container that can hold it."""
 
 import contextlib
+import itertools
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gpt4video.errors import InputError, VideoError
-from gpt4video.video import Limits, Sampling, open_video, probe
+from gpt4video.video import Left, Limits, Sampling, open_video, probe
 from gpt4video.video.pyav import PyAVReader
 from gpt4video.video.timeline import choose
 
@@ -170,6 +171,14 @@ def test_ten_minutes_decode_only_what_is_sampled(ten_minutes):
     assert files.numbers(frames) == kept.tolist()
     assert (kept % 20 == 0).all()
     assert reader.decoded <= 8 * 8
+
+
+@pytest.mark.parametrize("patience", [600, 1300])
+def test_nothing_more_is_decoded_for_who_has_left(ten_minutes, patience):
+    asked = itertools.count()
+    with pytest.raises(Left):
+        open_video(ten_minutes, EVERY, has_left=lambda: next(asked) >= patience)
+    assert next(asked) == patience + 1
 
 
 def test_ten_minutes_can_be_read_to_the_end(ten_minutes):
