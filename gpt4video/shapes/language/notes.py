@@ -4,8 +4,8 @@
 
 The language model learns to answer from notes before it has seen a frame, and the abstractor to write them:
 a line is one soft token, the sum of its words' embeddings. Captions say the same, each in its own order, so
-that no soft token knows which word is asked of it. Every line about an object names it: one look finds what is
-said of it; a name in a line of its own takes two, which a small model was slow to learn. Objects stand by
+that no soft token knows which word is asked of it. Every line about an object names it: one look finds what
+is said of it; a name in a line of its own takes two, which a small model was slow to learn. Objects stand by
 colour, which no two of them share.
 """
 
