@@ -283,7 +283,10 @@ def test_the_raw_stream_of_a_converted_model_cannot_be_tapped_by_mistake():
     gpt2 = convert_norms(drawn(GPT2LMHeadModel(GPT2Config(**GPT2))))
     with pytest.raises(ConfigError, match="Read what comes after the last norm"):
         gpt2(IDS, output_hidden_states=True)
-    visual = convert_norms(deepcopy(clip().visual))
+    model = convert_norms(clip())
+    with pytest.raises(ConfigError, match="normalize_intermediates=True"):
+        model.forward_intermediates(text=IDS)
+    visual = model.visual
     for tower in (visual, deepcopy(visual)):
         with pytest.raises(ConfigError, match="normalize_intermediates=True"):
             tower.forward_intermediates(PIXELS.float())
