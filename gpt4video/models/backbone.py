@@ -24,7 +24,7 @@ from transformers.masking_utils import create_causal_mask, create_sliding_window
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from gpt4video.errors import InputError
+from gpt4video.errors import ConfigError, InputError
 from gpt4video.models.attention import Attention
 from gpt4video.models.backbone_config import FULL, SLIDING, BackboneConfig
 from gpt4video.models.mlp import MLPS
@@ -33,6 +33,15 @@ from gpt4video.models.positions import Angles, LearnedPositions, RotaryEmbedding
 
 MASKS = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
 """How the mask of each kind of layer is made."""
+
+
+NORMED_TOGETHER = {
+    "layers.*.self_attn.q_proj": "colwise_gather_output",
+    "layers.*.self_attn.k_proj": "colwise_gather_output",
+    "layers.*.self_attn.v_proj": "colwise_gather_output",
+    "layers.*.self_attn.o_proj": "rowwise_split_input",
+}
+"""How weights are split over devices where a norm reads all heads together, as in OLMo 2."""
 
 
 class Block(GradientCheckpointingLayer):
@@ -91,6 +100,26 @@ class BackbonePreTrainedModel(PreTrainedModel):
         if config.norms_in_float32:
             self._keep_in_fp32_modules_strict = ["*norm*"]
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        *args: Any,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As in transformers, but a tensor of another shape is a `ConfigError` with its name and both."""
+        model, info = super().from_pretrained(
+            *args, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+        )
+        if info["mismatched_keys"] and not ignore_mismatched_sizes:
+            name, found, expected = min(info["mismatched_keys"])
+            raise ConfigError(
+                f"Tensor {name} is of shape {tuple(found)} in the checkpoint, and by the config "
+                f"{tuple(expected)}."
+            )
+        return (model, info) if output_loading_info else model
+
     def _init_weights(self, module: nn.Module) -> None:
         """Fresh weights. transformers sets every norm to weight 1, bias 0, whatever its constructor did."""
         if isinstance(module, LearnedPositions):
@@ -127,6 +156,12 @@ class BackboneModel(BackbonePreTrainedModel):
         self.norm = make_norm(config)
         self.gradient_checkpointing = False
         self.post_init()
+        there = dict(self.named_modules())
+        plan = {
+            **BackboneConfig.base_model_tp_plan,
+            **(NORMED_TOGETHER if config.qk_norm == "projection" else {}),
+        }
+        self._tp_plan = {name: style for name, style in plan.items() if name.replace("*", "0") in there}
 
     def forward(
         self,
@@ -282,9 +317,9 @@ def _masks(config: BackboneConfig, attention_mask: Any, **seen: Any) -> dict[str
     return {kind: MASKS[kind](config=config, attention_mask=attention_mask, **seen) for kind in kinds}
 
 
-def _positions(embeds: Tensor, attention_mask: Tensor | None, seen: int) -> Tensor:
+def _positions(embeds: Tensor, attention_mask: Any, seen: int) -> Tensor:
     """(B or 1, L) positions of the new tokens, real tokens counted from 0."""
     length = embeds.shape[1]
-    if attention_mask is not None and attention_mask.dim() == 2:
+    if isinstance(attention_mask, Tensor) and attention_mask.dim() == 2:
         return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
     return torch.arange(seen, seen + length, device=embeds.device)[None]

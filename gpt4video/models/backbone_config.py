@@ -7,6 +7,7 @@ BackboneConfig(hidden_size=250, num_attention_heads=6)
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Collection
 from typing import Any, ClassVar
@@ -33,6 +34,17 @@ class BackboneConfig(PreTrainedConfig):
     model_type = "gpt4video_backbone"
     keys_to_ignore_at_inference = ["past_key_values"]  # noqa: RUF012 (transformers' own spelling)
 
+    base_model_tp_plan: ClassVar[Any] = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.q_norm": "replicated_with_grad_allreduce",
+        "layers.*.self_attn.k_norm": "replicated_with_grad_allreduce",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.mlp.gate_proj": "colwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
     base_model_pp_plan: ClassVar[Any] = {
         "embed_tokens": (["input_ids"], ["inputs_embeds"]),
         "embed_positions": (["inputs_embeds", "position_ids"], ["inputs_embeds"]),
@@ -143,29 +155,16 @@ class BackboneConfig(PreTrainedConfig):
         self._check_widths()
         self._check_placement()
         self._check_layers()
-        super().__post_init__(**kwargs)  # gives rope_parameters its usual form
+        given = self.rope_parameters is not None or "rope_scaling" in kwargs
+        self.rope_parameters = copy.deepcopy(self.rope_parameters)  # transformers writes into it
+        super().__post_init__(**kwargs)
+        if not given:
+            self.rope_parameters = None
+            return
+        if self.rope_differs:  # some versions put a rope_theta beside the kinds
+            said = self.rope_parameters or {}
+            self.rope_parameters = {kind: said[kind] for kind in (FULL, SLIDING) if kind in said}
         self._check_rope()
-
-    @property
-    def base_model_tp_plan(self) -> dict[str, str]:
-        """How the weights of a layer are split over devices, for transformers and vLLM."""
-        # A norm over all heads together needs them all in one place, as in OLMo 2.
-        split, joined = (
-            ("colwise_gather_output", "rowwise_split_input")
-            if self.qk_norm == "projection"
-            else ("colwise", "rowwise")
-        )
-        attention = {"q_proj": split, "k_proj": split, "v_proj": split, "o_proj": joined}
-        if self.qk_norm == "head":
-            attention |= dict.fromkeys(("q_norm", "k_norm"), "replicated_with_grad_allreduce")
-        mlp = {"up_proj": "colwise", "down_proj": "rowwise"}
-        if self.mlp_kind == "gated":
-            mlp["gate_proj"] = "colwise"
-        return {
-            f"layers.*.{part}.{name}": style
-            for part, plan in {"self_attn": attention, "mlp": mlp}.items()
-            for name, style in plan.items()
-        }
 
     @property
     def rope_differs(self) -> bool:

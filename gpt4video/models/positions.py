@@ -29,6 +29,7 @@ class RopeConfig(Protocol):
     """The fields of a config that say how fast each pair turns."""
 
     head_dim: int | None
+    rope_theta: float
     rope_parameters: dict[str, Any] | None
 
 
@@ -37,7 +38,7 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, config: RopeConfig) -> None:
         super().__init__()
-        assert config.head_dim is not None and config.rope_parameters is not None, "the config fills them in"
+        assert config.head_dim is not None, "the config fills it in"
         self.config, self.head_dim = config, config.head_dim
 
     def forward(self, position_ids: Tensor, dtype: torch.dtype, kind: str | None = None) -> Angles:
@@ -55,11 +56,15 @@ class RotaryEmbedding(nn.Module):
 
     def _speeds(self, device: torch.device, exact: torch.dtype, kind: str | None) -> tuple[Tensor, float]:
         """The angle between neighbours for each pair (E2,), and what cosines and sines are multiplied by."""
-        every: Any = self.config.rope_parameters
+        every, pairs_E2 = self.config.rope_parameters, torch.arange(0, self.head_dim, 2, device=device)
+        share_E2 = pairs_E2.to(exact) / self.head_dim
+        if every is None:
+            return self.config.rope_theta**-share_E2, 1.0
         own = every if kind is None else every[kind]
         if own["rope_type"] == "default":
-            pairs_E2 = torch.arange(0, self.head_dim, 2, device=device, dtype=exact)
-            return own["rope_theta"] ** -(pairs_E2 / self.head_dim), 1.0
+            # The same but for the last binary digit, which shows a thousand tokens on: models that come from
+            # other families were trained with this one.
+            return 1.0 / own["rope_theta"] ** share_E2, 1.0
         speed_E2, size = ROPE_INIT_FUNCTIONS[own["rope_type"]](self.config, device, layer_type=kind)
         return speed_E2.to(exact), size
 

@@ -337,6 +337,26 @@ def test_a_config_that_does_not_fit_says_what_would(fields, message):
     assert message in caught.value.message
 
 
+def test_a_checkpoint_of_another_shape_is_told_by_its_tensor(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    other = BackboneConfig(**{**tiny().config.to_dict(), "intermediate_size": 64})
+    with pytest.raises(ConfigError) as caught:
+        AutoModelForCausalLM.from_pretrained(tmp_path, config=other)
+    assert caught.value.message == (
+        "Tensor model.layers.0.mlp.down_proj.weight is of shape (32, 48) in the checkpoint, "
+        "and by the config (32, 64)."
+    )
+
+
+def test_one_mask_for_two_kinds_of_layers_is_an_error():
+    model = tiny(sliding_window=3, layer_types=["full_attention", "sliding_attention"] * 2)
+    mask = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+    with pytest.raises(InputError, match="one for each of full_attention, sliding_attention"):
+        model(ids(1, 4), attention_mask=mask)
+    both = {"full_attention": mask.tril(), "sliding_attention": mask.tril().triu(-2)}
+    torch.testing.assert_close(model(ids(1, 4), attention_mask=both).logits, model(ids(1, 4)).logits)
+
+
 def test_ids_and_embeddings_at_once_are_an_error():
     with pytest.raises(InputError, match="either input_ids or inputs_embeds"):
         tiny()(ids(1, 3), inputs_embeds=torch.zeros(1, 3, 32))

@@ -52,6 +52,14 @@ def test_implementations_of_attention_agree(placement, fields):
     torch.testing.assert_close(logits["sdpa"], logits["eager"], rtol=1e-10, atol=1e-10)
 
 
+def test_scores_with_a_cap_are_never_given_to_attention_that_has_none():
+    model = tiny(attn_logit_softcapping=5.0)
+    assert model.config._attn_implementation == "eager"
+    with pytest.raises(ValueError, match="does not support"):
+        model.set_attn_implementation("sdpa")
+    assert tiny().config._attn_implementation == "sdpa"
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_padding_on_the_left_changes_no_greedy_word(placement):
     model, text = tiny(placement), ids(1, 5)
@@ -108,7 +116,7 @@ def test_the_vocabulary_can_grow_and_shrink(tied, scale):
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_it_compiles_in_one_piece(placement):
     torch._dynamo.reset()
-    model, tokens = tiny(placement, num_hidden_layers=2), ids(2, 6)
+    model, tokens = tiny(placement, num_hidden_layers=2, mix_alpha=0.5), ids(2, 6)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(tokens, use_cache=False).logits, model(tokens).logits)
@@ -221,9 +229,10 @@ def test_the_plans_for_several_devices_name_what_is_there(fields):
     linears = {name for name, module in base.named_modules() if isinstance(module, nn.Linear)}
     planned = {
         pattern: {n for n, _ in base.named_modules() if re.fullmatch(pattern.replace("*", r"\d+"), n)}
-        for pattern in model.config.base_model_tp_plan
+        for pattern in base.tp_plan
     }
     assert all(planned.values())
+    assert {f"model.{pattern}" for pattern in planned} <= model.tp_plan.keys()
     assert linears <= set().union(*planned.values())
     assert all(hasattr(base, name) for name in model.config.base_model_pp_plan)
     order = list(model.config.base_model_pp_plan)
