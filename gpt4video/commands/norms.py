@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", default="norms-quick", help="which study (default: norms-quick)"
     )
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="another folder than the config's")
+    parser.add_argument("--report", action="store_true", help="train nothing; say what is finished so far")
     parser.add_argument("--json", action="store_true", help="print the tables as one JSON object")
 
 

@@ -114,6 +114,15 @@ def test_an_arm_that_is_run_again_finds_the_same(study, again):
     }
 
 
+def test_a_report_of_a_study_that_is_not_finished_trains_nothing(again, study):
+    file = min((study / "study" / "arms").iterdir())
+    kept = file.read_bytes()
+    file.unlink()
+    status, _, err = again("--report")
+    assert status == 0 and not file.exists() and re.search(r"(\d+) of (?!\1 )\d+ arms", err)
+    file.write_bytes(kept)
+
+
 def test_json_is_the_only_thing_on_stdout(again):
     status, out, _ = again("--json")
     assert status == 0 and json.loads(out)["winner"] in ("pre", "post", "mix", "peri")

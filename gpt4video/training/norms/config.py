@@ -184,12 +184,15 @@ class StudyConfig:
     """Threads of each."""
 
     def settings(self) -> list[Setting]:
-        """Every arm once, in order. Raises `ConfigError` for one that no decoder can have."""
+        """Every arm once; what is compared with each other first, seed by seed.
+
+        Raises `ConfigError` for one that no decoder can have.
+        """
         arms = {
             Setting(placement, layers, rate, embedding, seed, self.model, self.training, self.text): None
             for block in self.blocks
-            for placement, layers, rate, embedding, seed in itertools.product(
-                block.placements, block.layers, block.rates, block.embeddings, block.seeds
+            for layers, rate, embedding, seed, placement in itertools.product(
+                block.layers, block.rates, block.embeddings, block.seeds, block.placements
             )
         }
         for setting in arms:

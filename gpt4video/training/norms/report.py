@@ -57,7 +57,7 @@ CAVEATS = """## Read with care
 - These are small decoders, trained briefly: a few seeds, differences of a few hundredths of a nat are noise.
 - Short trainings favour placements whose branches start small (pre, lns) over peri, whose start at one.
 - The word for the embeddings stands beside every number, because it changes the order of the placements.
-- CRMSNorm is rotated before a channel is dropped (`models/crmsnorm.py`); the paper's form is `written out`."""
+- CRMSNorm is rotated before a channel is dropped (`models/crmsnorm.py`); the paper's is `written out`."""
 
 
 def claims_table(results: Results) -> str:

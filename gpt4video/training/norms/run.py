@@ -46,10 +46,12 @@ def norms_main(args: argparse.Namespace) -> int:
     if not plots.installed():
         _say(f"no plots: {plots.MISSING}")
     settings = config.settings()
-    train(settings, config, folder / "arms")
+    if not args.report:
+        train(settings, config, folder / "arms")
     file = folder / "speed.json"
     if not file.exists():
         _say("the norms: equal, and how fast")
+        folder.mkdir(parents=True, exist_ok=True)
         _write(file, {"exactness": exactness(), "speed": speed(config.speed)})
     results = Results(list(read_arms(settings, folder / "arms")), json.loads(file.read_text()))
     _write(folder / "results.json", as_json(results))
