@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,19 @@ def main() -> int:
     parser.add_argument("--only", choices=("eager", "compiled", "clip"), help="one of the parts")
     parser.add_argument("--rounds", type=int, default=20, help="paired rounds")
     parser.add_argument("--pictures", type=int, default=4, help="pictures that the tower sees at once")
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="count processor time, of one thread, where others share the machine",
+    )
     args = parser.parse_args()
+    clock = time.process_time if args.busy else time.perf_counter
+    if args.busy:
+        torch.set_num_threads(1)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "eager": lambda: language.eager(args.rounds),
-        "compiled": lambda: language.compiled(args.rounds),
-        "clip": lambda: clip.tower(args.rounds, args.pictures),
+        "eager": lambda: language.eager(args.rounds, clock),
+        "compiled": lambda: language.compiled(args.rounds, clock),
+        "clip": lambda: clip.tower(args.rounds, clock, args.pictures),
     }
     found: dict[str, Any] = {}
     for name, part in parts.items():
@@ -35,7 +44,12 @@ def main() -> int:
             print(name, file=sys.stderr, flush=True)
             found |= part()
     if args.json is not None:
-        told = {"threads": torch.get_num_threads(), "torch": torch.__version__, "figures": found}
+        told = {
+            "threads": torch.get_num_threads(),
+            "busy": args.busy,
+            "torch": torch.__version__,
+            "figures": found,
+        }
         args.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(table(found))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -14,7 +15,7 @@ VISION = {"image_size": 224, "patch_size": 16, "width": 768, "layers": 12, "head
 TEXT = {"context_length": 8, "vocab_size": 8, "width": 32, "heads": 2, "layers": 1}
 
 
-def tower(rounds: int, pictures: int) -> dict[str, dict[str, dict[str, float]]]:
+def tower(rounds: int, clock: Callable[[], float], pictures: int) -> dict[str, dict[str, dict[str, float]]]:
     """Seconds for so many pictures, and ratios to LayerNorm."""
     torch.manual_seed(0)
     made = make_clip({"embed_dim": 512, "vision_cfg": VISION, "text_cfg": TEXT}).visual.eval()
@@ -26,4 +27,4 @@ def tower(rounds: int, pictures: int) -> dict[str, dict[str, dict[str, float]]]:
         for converted in towers.values():
             torch.testing.assert_close(converted(pixels), expected, rtol=1e-4, atol=1e-4)
         runs = {name: (lambda model=model: model(pixels)) for name, model in towers.items()}
-        return {f"ViT-B/16 tower, {pictures} pictures": paired(runs, rounds)}
+        return {f"ViT-B/16 tower, {pictures} pictures": paired(runs, rounds, clock=clock)}

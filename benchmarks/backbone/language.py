@@ -36,6 +36,7 @@ PROMPT, NEW = 128, 32
 """Tokens of the prompt, and tokens that are decoded after it."""
 
 Figures = dict[str, dict[str, float]]
+Clock = Callable[[], float]
 
 
 def models() -> dict[str, Any]:
@@ -57,31 +58,31 @@ def _llama_name(name: str) -> str:
     return name
 
 
-def eager(rounds: int) -> dict[str, Figures]:
+def eager(rounds: int, clock: Clock) -> dict[str, Figures]:
     """Prefill, decode and generate of both."""
     both = models()
     return {
-        "prefill, eager": _timed({n: prefill(m) for n, m in both.items()}, rounds),
-        "decode, eager": _timed({n: decode(m) for n, m in both.items()}, rounds),
-        "generate, eager": _timed({n: generate(m) for n, m in both.items()}, max(3, rounds // 4)),
+        "prefill, eager": _timed({n: prefill(m) for n, m in both.items()}, rounds, clock),
+        "decode, eager": _timed({n: decode(m) for n, m in both.items()}, rounds, clock),
+        "generate, eager": _timed({n: generate(m) for n, m in both.items()}, max(3, rounds // 4), clock),
     }
 
 
-def compiled(rounds: int) -> dict[str, Figures]:
+def compiled(rounds: int, clock: Clock) -> dict[str, Figures]:
     """Prefill and decode of both, each compiled; and our compiled decoding beside their eager generate."""
     both = models()
     steps = {name: static_step(model) for name, model in both.items()}
     loops = {"llama, eager generate": generate(both["llama"]), "ours, compiled decode": loop(*steps["ours"])}
     return {
-        "prefill, compiled": _timed({n: compiled_prefill(m) for n, m in both.items()}, rounds),
-        "decode, compiled": _timed({n: next_of(*step) for n, step in steps.items()}, rounds),
-        f"{NEW} tokens at batch 1": _timed(loops, max(3, rounds // 4)),
+        "prefill, compiled": _timed({n: compiled_prefill(m) for n, m in both.items()}, rounds, clock),
+        "decode, compiled": _timed({n: next_of(*step) for n, step in steps.items()}, rounds, clock),
+        f"{NEW} tokens at batch 1": _timed(loops, max(3, rounds // 4), clock),
     }
 
 
-def _timed(variants: dict[str, Callable[[], object]], rounds: int) -> Figures:
+def _timed(variants: dict[str, Callable[[], object]], rounds: int, clock: Clock) -> Figures:
     with torch.inference_mode():
-        return paired(variants, rounds)
+        return paired(variants, rounds, clock=clock)
 
 
 def _ids(length: int) -> Tensor:
