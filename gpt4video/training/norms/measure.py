@@ -61,7 +61,8 @@ def _gradient(parameters: Iterable[nn.Parameter]) -> float:
 @torch.no_grad()
 def streams(model: Any, ids_BL: Tensor) -> list[Tensor]:
     """What enters each block, and what leaves the last: (B, L, D) each."""
-    return [s.float() for s in model.model(input_ids=ids_BL, output_hidden_states=True).hidden_states]
+    found = model.model(input_ids=ids_BL, use_cache=False, output_hidden_states=True)
+    return [x_BLD.float() for x_BLD in found.hidden_states]
 
 
 def stream_figures(found: Sequence[Tensor]) -> dict[str, list[float]]:
