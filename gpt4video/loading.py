@@ -67,7 +67,7 @@ class NativeConfig:
     """Whose patch tokens are read."""
     clip_norms: Literal["layernorm", "rmsnorm"] = "layernorm"
     """How CLIP's image tower normalises: as it was trained, or rewritten to RMSNorm when it is opened, the
-    same function. Paired runs decide which is the faster: `python -m benchmarks.backbone --only clip`."""
+    same function. Paired runs show no gain on a processor: `python -m benchmarks.backbone --only clip`."""
     abstractor: str = "abstractor"
     """Folder of the abstractor."""
     language_model: str = "language_model"

@@ -164,9 +164,10 @@ def loop(
 ) -> Callable[[], object]:
     """The prompt and `NEW` compiled steps: what a served answer costs."""
 
-    def answer() -> None:
-        token = fill()
-        for i in range(NEW):
-            token = step(token, torch.tensor([[PROMPT + i]]))
+    def answer() -> list[int]:
+        tokens = [fill()]
+        for i in range(NEW - 1):
+            tokens.append(step(tokens[-1], torch.tensor([[PROMPT + i]])))
+        return [int(token) for token in tokens]
 
     return answer
