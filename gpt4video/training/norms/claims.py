@@ -38,7 +38,7 @@ class Claim:
 def _lower(results: Results, ours: str, theirs: str) -> Found:
     """Each at its best rate: is the loss lower by more than one standard error?"""
     a, b = results.best(ours), results.best(theirs)
-    if a is None or b is None or a.loss is None or b.loss is None:
+    if a is None or b is None or a.loss is None or b.loss is None or min(a.loss.n, b.loss.n) < 2:
         return None
     told = f"{ours} {_pm(a.loss)} at {a.rate:g}, {theirs} {_pm(b.loss)} at {b.rate:g}"
     return told, b.loss.mean - a.loss.mean > (a.loss.error**2 + b.loss.error**2) ** 0.5
@@ -47,7 +47,7 @@ def _lower(results: Results, ours: str, theirs: str) -> Found:
 def _lower_when_deep(results: Results, ours: str, theirs: str) -> Found:
     """At the greatest depth and one rate."""
     a, b = _deep(results, ours), _deep(results, theirs)
-    if a is None or b is None or a.loss is None or b.loss is None:
+    if a is None or b is None or a.loss is None or b.loss is None or min(a.loss.n, b.loss.n) < 2:
         return None
     told = f"{a.layers} layers, rate {a.rate:g}: {ours} {_pm(a.loss)}, {theirs} {_pm(b.loss)}"
     return told, b.loss.mean - a.loss.mean > (a.loss.error**2 + b.loss.error**2) ** 0.5
