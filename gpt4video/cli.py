@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import gpt4video
-from gpt4video.commands import ask, chat, convert, doctor, generate, learning
+from gpt4video.commands import ask, chat, convert, doctor, generate, learning, norms
 from gpt4video.commands.command import BAD_INPUT, FAILED, REFUSED, Command, say
 from gpt4video.errors import Gpt4VideoError, InputError, Refused
 
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "chat": chat.COMMAND,
     "train": learning.TRAIN,
     "evaluate": learning.EVALUATE,
+    "norms": norms.COMMAND,
     "convert": convert.COMMAND,
     "doctor": doctor.COMMAND,
 }

@@ -65,6 +65,9 @@ class NativeConfig:
     """Folder of an open_clip model."""
     clip_layer: Literal["last", "penultimate", "antepenultimate"] = "penultimate"
     """Whose patch tokens are read."""
+    clip_norms: Literal["layernorm", "rmsnorm"] = "layernorm"
+    """How CLIP's image tower normalises: as it was trained, or rewritten to RMSNorm when it is opened, the
+    same function. Paired runs show no gain on a processor: `python -m benchmarks.backbone --only clip`."""
     abstractor: str = "abstractor"
     """Folder of the abstractor."""
     language_model: str = "language_model"
@@ -120,7 +123,7 @@ class Kind(Generic[C, P]):
 
 def open_native(config: NativeConfig, place: Place) -> tuple[Encoder, LanguageModel]:
     """Our own stack. Raises `ConfigError` for what is missing or does not fit together."""
-    clip = ClipEncoder.from_pretrained(place.folder(config.clip), config.clip_layer)
+    clip = ClipEncoder.from_pretrained(place.folder(config.clip), config.clip_layer, config.clip_norms)
     abstractor = Abstractor.from_pretrained(place.folder(config.abstractor))
     encoder = NativeEncoder(clip.to(place.device), abstractor.to(place.device), config.sampling)
     language_model = NativeLanguageModel.from_pretrained(

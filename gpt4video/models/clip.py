@@ -32,10 +32,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gpt4video.errors import ConfigError, InputError
+from gpt4video.models.crmsnorm import convert_norms
 
 CONFIG_NAME, WEIGHTS_NAME = "open_clip_config.json", "open_clip_model.safetensors"
 
 Layer = Literal["last", "penultimate", "antepenultimate"]
+Norms = Literal["layernorm", "rmsnorm"]
 
 LAYERS: dict[str, int] = {"last": 1, "penultimate": 2, "antepenultimate": 3}
 """Which block's tokens are read, counted from the end. The last one serves the pooled vector; the one before
@@ -65,8 +67,14 @@ class ClipEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(visual.image_std), persistent=False)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, layer: Layer = "penultimate") -> ClipEncoder:
-        """Open an open_clip local directory. Raises `ConfigError` when it is not one."""
+    def from_pretrained(
+        cls, path: str | Path, layer: Layer = "penultimate", norms: Norms = "layernorm"
+    ) -> ClipEncoder:
+        """Open an open_clip local directory. Raises `ConfigError` when it is not one.
+
+        `norms` "rmsnorm" rewrites the image tower, a vision transformer, to Pre-RMSNorm: the same function
+        (`crmsnorm.py`), for inference.
+        """
         path = Path(path)
         if not (path / CONFIG_NAME).is_file():
             raise ConfigError(f"{path} is not an open_clip directory: it has no {CONFIG_NAME}.")
@@ -77,6 +85,8 @@ class ClipEncoder(nn.Module):
             model = open_clip.create_model(f"local-dir:{path}")
         except (RuntimeError, ValueError, TypeError) as error:
             raise ConfigError(f"{path} cannot be opened by open_clip: {error}") from error
+        if norms == "rmsnorm":
+            convert_norms(model.visual, norms)
         return cls(model.eval(), layer, path)
 
     def preprocess(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:

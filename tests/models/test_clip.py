@@ -162,3 +162,18 @@ def test_misfits_say_what_is_wrong(folder, tmp_path):
         make_clip({**CONFIG, "vision_cfg": {"widht": 3}})
     with pytest.raises(InputError, match=r"frames must be uint8 of shape \(T, H, W, 3\)"):
         ClipEncoder.from_pretrained(folder).preprocess(np.zeros((2, 3, 8, 8), dtype=np.float32))
+
+
+def test_rewritten_to_rmsnorm_it_sees_the_same(folder, frames):
+    plain = ClipEncoder.from_pretrained(folder)
+    rewritten = ClipEncoder.from_pretrained(folder, norms="rmsnorm")
+    assert not any(isinstance(m, torch.nn.LayerNorm) for m in rewritten.model.visual.transformer.modules())
+    pixels = plain.preprocess(frames)
+    for after, before in zip(rewritten.look(pixels), plain.look(pixels), strict=True):
+        torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+def test_a_resnet_has_no_layernorm_to_rewrite(tmp_path):
+    save_clip(make_clip(RESNET), RESNET, tmp_path)
+    with pytest.raises(ConfigError, match="ModifiedResNet is no Pre-LN model"):
+        ClipEncoder.from_pretrained(tmp_path, norms="rmsnorm")
