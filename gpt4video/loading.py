@@ -26,7 +26,8 @@ from gpt4video.config import read
 from gpt4video.errors import ConfigError
 from gpt4video.generation import DiffusersDrawer, DrawerConfig
 from gpt4video.interfaces import Drawer, Encoder, LanguageModel, Safety
-from gpt4video.models import Abstractor, ClipEncoder
+from gpt4video.models import Abstractor
+from gpt4video.models.clip import ClipEncoder
 from gpt4video.safety import SafetyFilter
 from gpt4video.understanding import NativeEncoder, NativeLanguageModel
 from gpt4video.video import Sampling

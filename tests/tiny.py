@@ -12,15 +12,8 @@ import torch
 import yaml
 
 from gpt4video.generation import DrawerConfig
-from gpt4video.models import (
-    Abstractor,
-    AbstractorConfig,
-    BackboneConfig,
-    BackboneForCausalLM,
-    make_clip,
-    save_clip,
-)
-from gpt4video.models.clip import text_tokenizer
+from gpt4video.models import Abstractor, AbstractorConfig, BackboneConfig, BackboneForCausalLM
+from gpt4video.models.clip import make_clip, save_clip, text_tokenizer
 from gpt4video.models.tokenizer import SPECIAL, train_tokenizer
 from tests.generation.tiny import animatediff
 

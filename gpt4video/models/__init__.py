@@ -1,6 +1,8 @@
 """Tensors in, tensors out: the CLIP encoder, the abstractor and the language model.
 
-Importing this registers the language model with transformers' Auto classes.
+Importing this registers the language model with transformers' Auto classes. It brings in torch and
+transformers only, as each process of an engine that serves the language model does it; CLIP is in
+`gpt4video.models.clip`.
 """
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
@@ -8,7 +10,6 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 from gpt4video.models.abstractor import Abstractor, AbstractorConfig
 from gpt4video.models.backbone import BackboneForCausalLM, BackboneModel
 from gpt4video.models.backbone_config import BackboneConfig
-from gpt4video.models.clip import ClipEncoder, make_clip, save_clip
 
 AutoConfig.register(BackboneConfig.model_type, BackboneConfig, exist_ok=True)
 AutoModel.register(BackboneConfig, BackboneModel, exist_ok=True)
@@ -20,7 +21,4 @@ __all__ = [
     "BackboneConfig",
     "BackboneForCausalLM",
     "BackboneModel",
-    "ClipEncoder",
-    "make_clip",
-    "save_clip",
 ]

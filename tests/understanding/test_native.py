@@ -9,7 +9,8 @@ import torch
 
 from gpt4video.errors import ConfigError, ContextTooLong, InputError
 from gpt4video.messages import Drawn, Message, SamplingParams, Text, user
-from gpt4video.models import Abstractor, AbstractorConfig, ClipEncoder, make_clip
+from gpt4video.models import Abstractor, AbstractorConfig
+from gpt4video.models.clip import ClipEncoder, make_clip
 from gpt4video.models.tokenizer import encode_conversation
 from gpt4video.understanding import NativeEncoder, NativeLanguageModel
 from gpt4video.video import Clip, Sampling
