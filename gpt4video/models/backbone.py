@@ -98,7 +98,7 @@ class BackbonePreTrainedModel(PreTrainedModel):
         self._supports_sdpa = config.attn_logit_softcapping is None
         super().__init__(config)
         if config.norms_in_float32:
-            self._keep_in_fp32_modules_strict = ["*norm*"]
+            self._keep_in_fp32_modules_strict = ["norm"]  # in the name; vLLM takes no wildcards
 
     @classmethod
     def from_pretrained(
