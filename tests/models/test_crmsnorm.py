@@ -30,7 +30,8 @@ from transformers import (
 )
 
 from gpt4video.errors import ConfigError
-from gpt4video.models import BackboneConfig, BackboneForCausalLM, ClipEncoder, make_clip
+from gpt4video.models import BackboneConfig, BackboneForCausalLM
+from gpt4video.models.clip import ClipEncoder, make_clip
 from gpt4video.models.crmsnorm import convert_norms
 
 KINDS = ("rmsnorm", "crmsnorm")
