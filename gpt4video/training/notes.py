@@ -1,12 +1,12 @@
 """Notes as embeddings, and the many small conversations that teach to read them.
 
 embed(table, scenes)   (B, LINES, D): the sum of the embeddings of each line's words, of unit mean square
-quiz(rng, source)      one question about one video, of every kind alike; or a wish to have it changed
+quiz(rng, source)      a few questions about one video, or a wish to have it changed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ class Notes:
         self._ids: dict[str, list[int]] = {}
 
     def ids(self, word: str) -> list[int]:
-        """A word within a sentence, as ids."""
+        """A word as ids; one with a space before it is not the same as one without."""
         if word not in self._ids:
-            self._ids[word] = encode_text(self._tokenizer, f" {word}")
+            self._ids[word] = encode_text(self._tokenizer, word)
         return self._ids[word]
 
     def embed(self, table: nn.Embedding, scenes: list[Scene]) -> Tensor:
@@ -69,20 +69,31 @@ def read_with(model: BackboneForCausalLM, rows: Rows, soft_BSD: Tensor | None, v
     return logits
 
 
-def asked(scene: Scene, kind: str | None, rng: np.random.Generator) -> Dialogue | None:
-    """A conversation of one question about a posted scene; None where it has none of that kind."""
-    qa = sample_question(scene, rng, "training", kind)
-    if qa is None:
+def asked(scene: Scene, kinds: Sequence[str | None], rng: np.random.Generator) -> Dialogue | None:
+    """A conversation of questions of these kinds about a posted scene; None where it has none of them."""
+    found = [qa for kind in kinds if (qa := sample_question(scene, rng, "training", kind))]
+    if not found:
         return None
-    turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
-    return Dialogue((scene,), turns, "qa", system=system(rng, "training"))
+    turns = [Turn("user", found[0].question, (0,), bool(rng.random() < 0.35))]
+    turns.append(Turn("assistant", found[0].answer))
+    for qa in found[1:]:
+        turns += [Turn("user", qa.question), Turn("assistant", qa.answer)]
+    return Dialogue((scene,), tuple(turns), "qa", system=system(rng, "training"))
+
+
+QUIZ = {"yesno": 3.5, "relation": 2.5, "order": 2.0, "color": 1.5, "shape": 1.5, "motion": 1.5, "event": 1.5}
+"""How much more often kinds are asked than others: what takes two facts has to be seen more often."""
+_P = np.array([QUIZ.get(kind, 0.7) for kind in KINDS])
+LENGTHS = (1, 1, 2, 3, 4, 5)
+"""Questions in one conversation: the notes are then read once for all of them."""
 
 
 def quiz(rng: np.random.Generator, source: Source, edits: float) -> Dialogue:
-    """One question about one scene, of every kind alike; in a share of `edits`, a change to it."""
+    """A few questions about one scene; in a share of `edits`, a change to it."""
     if rng.random() < edits:
         return sample_dialogue(rng, "training", {"edit_posted": 1.0}, source)
     scene, found = source(rng, "training", POSTED), None
     while found is None:
-        found = asked(scene, str(rng.choice(list(KINDS))), rng)
+        kinds = rng.choice(list(KINDS), int(rng.choice(LENGTHS)), p=_P / _P.sum())
+        found = asked(scene, [str(kind) for kind in kinds], rng)
     return found

@@ -48,8 +48,8 @@ class LanguageConfig:
     """Texts that the tokenizer is made from."""
     dialogues: int = 16
     """Conversations in a step."""
-    quiz: int = 96
-    """Questions and changes in a step, each about a scene and in a conversation of its own."""
+    quiz: int = 64
+    """Conversations of questions about one scene, or of a change to it, in a step."""
     edits: float = 0.2
     """Share of changes among them."""
     noise: float = 0.2

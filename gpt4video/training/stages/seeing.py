@@ -75,10 +75,10 @@ class InstructStage:
     batch: int = 24
     """Conversations in a step."""
     quiz: int = 24
-    """Clips in a step that are each asked some questions more, every one in a conversation of its own: the
+    """Clips in a step that are each asked some questions more, in conversations of their own: the
     soft tokens are made once, and most of what is read is then an answer."""
     questions: int = 4
-    """Questions about each of them."""
+    """Conversations about each of them."""
     edits: float = 0.2
     """Share of those in whose place the clip is to be drawn again with a change, where it can be."""
     looked: int = 36
@@ -237,7 +237,7 @@ class SeeingTask:
         posting = Posting(self.views)
         if isinstance(self.stage, AbstractorStage):
             kind = "describe" if rng.random() < self.stage.captions else None
-            found = asked(posting(rng, "training", POSTED), kind, rng)
+            found = asked(posting(rng, "training", POSTED), [kind], rng)
             assert found is not None, "every scene can be described"
             talk = found
         else:
@@ -252,7 +252,7 @@ class SeeingTask:
         return example
 
     def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
-        """Questions about one clip, of every kind alike, and changes to it; each a conversation."""
+        """Conversations about one clip: questions, and changes to it."""
         only = int(rng.integers(len(self.views)))
         edits = stage.edits if allows(POSTED_TO_COPY, self.views[only].scene) else 0.0
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
