@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt4video.errors import InputError
+from gpt4video.training import start
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def run(
     last checkpoint, and the resumed run is the same as one that was never killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    start.into(task.modules, folder)
     parameters = [p for m in task.modules.values() for p in m.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
