@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.tokenizer import encode_text
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.drills import drills
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.language.questions import KINDS, sample_question
 from gpt4video.shapes.language.systems import system
@@ -33,9 +34,9 @@ class Notes:
         self._ids: dict[str, list[int]] = {}
 
     def ids(self, word: str) -> list[int]:
-        """A word as ids; one with a space before it is not the same as one without."""
+        """A word within a sentence, as ids."""
         if word not in self._ids:
-            self._ids[word] = encode_text(self._tokenizer, word)
+            self._ids[word] = encode_text(self._tokenizer, f" {word}")
         return self._ids[word]
 
     def embed(self, table: nn.Embedding, scenes: list[Scene]) -> Tensor:
@@ -74,10 +75,9 @@ def asked(scene: Scene, kinds: Sequence[str | None], rng: np.random.Generator) -
     found = [qa for kind in kinds if (qa := sample_question(scene, rng, "training", kind))]
     if not found:
         return None
-    turns = [Turn("user", found[0].question, (0,), bool(rng.random() < 0.35))]
-    turns.append(Turn("assistant", found[0].answer))
-    for qa in found[1:]:
-        turns += [Turn("user", qa.question), Turn("assistant", qa.answer)]
+    turns: list[Turn] = []
+    for qa in found:
+        turns += [Turn("user", qa.question, () if turns else (0,)), Turn("assistant", qa.answer)]
     return Dialogue((scene,), tuple(turns), "qa", system=system(rng, "training"))
 
 
@@ -88,10 +88,15 @@ LENGTHS = (1, 1, 2, 3, 4, 5)
 """Questions in one conversation: the notes are then read once for all of them."""
 
 
-def quiz(rng: np.random.Generator, source: Source, edits: float) -> Dialogue:
-    """A few questions about one scene; in a share of `edits`, a change to it."""
-    if rng.random() < edits:
+def quiz(rng: np.random.Generator, source: Source, edits: float, terse: float = 0.0) -> Dialogue:
+    """A few questions about one scene; in a share of `edits`, a change to it, and of `terse`, drills."""
+    toss = rng.random()
+    if toss < edits:
         return sample_dialogue(rng, "training", {"edit_posted": 1.0}, source)
+    if toss < edits + terse:
+        while len((scene := source(rng, "training", POSTED)).things) < 2:
+            pass
+        return Dialogue((scene,), drills(scene, rng, int(rng.integers(6, 13))), "qa")
     scene, found = source(rng, "training", POSTED), None
     while found is None:
         kinds = rng.choice(list(KINDS), int(rng.choice(LENGTHS)), p=_P / _P.sum())

@@ -1,6 +1,6 @@
 """A scene as notes: a fixed number of lines, each of a few words, in the order that a reader expects.
 
-    red circle small left slow one | … | red circle left +blue +square | … | black two | video
+    red circle left small slow one | … | red circle left Blue squares | … | black two | video
 
 The language model learns to answer from notes before it has seen a frame, and the abstractor to write them:
 a line is one soft token, the sum of its words' embeddings. Captions say the same, each in its own order, so
@@ -8,9 +8,8 @@ that no soft token knows which word is asked of it.
 
 A sum has no order, so a line must read the same however its words are turned. All that is said of an object
 stands in one line: whatever a question calls it by, one look finds the rest. A pair has two lines, one from
-either side, and where a word could mean two things it is written in two ways, which are two tokens: with a
-space before it where it is said of the line's own object, without one (here a plus) of the other object and
-of where it is in the frame. Objects stand by colour, which no two of them share.
+either side; the other object is named in words of its own (`Blue squares`), so that nobody takes it for the
+line's. Objects stand by colour, which no two of them share.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from __future__ import annotations
 from gpt4video.shapes.language.answers import number_word, side_of
 from gpt4video.shapes.language.describe import place
 from gpt4video.shapes.language.refer import at_side, canonical
-from gpt4video.shapes.world import COLORS, Scene, Thing
+from gpt4video.shapes.world import COLORS, SHAPES, Scene, Thing
 
 Line = tuple[str, ...]
-"""Texts to be encoded as they stand, most with a space before them."""
 OBJECTS = 3
 """Objects that there is room for."""
 PAIRS = tuple((a, b) for a in range(OBJECTS) for b in range(OBJECTS) if a != b)
 LINES = OBJECTS + len(PAIRS) + 2
 """Lines of every scene's notes."""
-NOTHING: Line = (" no",)
-FURTHEST = {"left": " Left", "right": " Right", "above": "above", "below": "below"}
+PLURALS = {shape: shape + ("es" if shape.endswith("s") else "s") for shape in SHAPES}
+NOTHING: Line = ("no",)
+FURTHEST = {"left": "Left", "right": "Right", "above": "above", "below": "below"}
 """What is said of an object beyond all others on a side."""
 
 
@@ -40,11 +39,7 @@ def notes(scene: Scene) -> list[Line]:
     for a, b in PAIRS:
         lines.append(_pair(scene, things[a], things[b]) if max(a, b) < there else NOTHING)
     turns = [word for t in things if t.new_color for word in ("turns", t.new_color)]
-    return [*lines, _spaced(scene.background, number_word(there), *turns), (" video",)]
-
-
-def _spaced(*words: str) -> Line:
-    return tuple(f" {word}" for word in words)
+    return [*lines, (scene.background, number_word(there), *turns), ("video",)]
 
 
 def _object(scene: Scene, thing: Thing) -> Line:
@@ -65,7 +60,7 @@ def _object(scene: Scene, thing: Thing) -> Line:
     where = place(thing.x, thing.y).split()[2:] if stays else []
     if len(scene.things) > 1:
         where += [said for side, said in FURTHEST.items() if at_side(ordered, index, side)]
-    return (*_spaced(*words), *where)
+    return (*words, *where)
 
 
 def _pair(scene: Scene, a: Thing, b: Thing) -> Line:
@@ -73,4 +68,4 @@ def _pair(scene: Scene, a: Thing, b: Thing) -> Line:
     sides = [side for axis in "xy" if (side := side_of(a, b, scene.duration, axis))]
     if scene.passes:
         sides.append("behind" if a.color == scene.things[0].color else "front")
-    return (*_spaced(a.color, a.shape, *(sides or ["no"])), b.color, b.shape)
+    return (a.color, a.shape, *(sides or NOTHING), b.color.capitalize(), PLURALS[b.shape])
