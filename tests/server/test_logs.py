@@ -6,6 +6,7 @@ import logging
 
 import httpx2
 import pytest
+from web_stand_ins import until
 
 from server import logs
 
@@ -29,6 +30,7 @@ def test_a_request_is_one_line_without_its_words(lines, http):
     http.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "mine-1"})
     http.get("/v1/videos/video_1")
     http.get("/health")
+    until(lambda: len(lines()) == 2, 20)  # written when a request is over, a moment after its last byte
     answered, missed = lines()
     assert answered["message"] == "POST /v1/chat/completions 200"
     assert (answered["level"], answered["logger"]) == ("info", "gpt4video.access")

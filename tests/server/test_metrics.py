@@ -30,13 +30,15 @@ def chat(http, text, **fields):
 def test_an_answer_is_counted_with_its_tokens_and_times(http):
     usage = chat(http, "hello").json()["usage"]
     chat(http, "hello again", stream=True)
+    # A request is counted when it is over, which is a moment after its last byte has left.
+    asked = ("http_requests_total", "POST", "/v1/chat/completions", "200")
+    until(lambda: read(http).get(asked) == 2, 20)
     series = read(http)
     assert series["request_success_total", "stop"] == 2
     assert series["prompt_tokens_total",] == usage["prompt_tokens"] + 2
     assert series["generation_tokens_total",] == 2 * usage["completion_tokens"]
     for name in ("time_to_first_token_seconds", "e2e_request_latency_seconds", "inter_token_latency_seconds"):
         assert series[f"{name}_count",] >= 2
-    assert series["http_requests_total", "POST", "/v1/chat/completions", "200"] == 2
     assert series["sse_clients",] == 0
 
 
@@ -74,7 +76,7 @@ def test_what_strangers_ask_for_makes_no_series(http):
 
 
 def test_a_client_that_leaves_is_counted(url, http):
-    body = {"messages": [{"role": "user", "content": "talk forever"}], "stream": True}
+    body = {"messages": [{"role": "user", "content": "talk forever"}], "stream": True, "max_tokens": 5000}
     with httpx2.stream("POST", f"{url}/v1/chat/completions", json=body) as stream:
         next(stream.iter_lines())
         assert read(http)["sse_clients",] == 1
