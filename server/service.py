@@ -23,7 +23,12 @@ from server.jobs import Drawings, Jobs, Told, blank, told
 from server.line import Line
 from server.media import ClipReader
 from server.settings import Settings
-from server.store import FileRecord, Store, VideoRecord
+from server.state.blobs import Blobs
+from server.state.database import Database, sqlite_url
+from server.state.records import LOCAL, FileRecord, VideoRecord
+from server.state.shelf import Shelf
+from server.state.store import Store
+from server.state.tables import files, videos
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -46,19 +51,27 @@ class Service:
         folder = settings.data_dir or Path(
             self._closing.enter_context(tempfile.TemporaryDirectory(prefix="gpt4video-"))
         )
-        self.files: Store[FileRecord] = Store("file", folder / "files")
-        self.videos: Store[VideoRecord] = Store("video", folder / "videos")
+        database_url = settings.database_url or sqlite_url(folder / "gpt4video.db")
+        self.folder = folder
+        self.database = Database(database_url, settings.database_seconds)
+        self.blobs = Blobs(settings.blob_url or str(folder / "blobs"), folder / "incoming")
+        self.shelf = Shelf(self.database, self.blobs)
+        self.files: Store[FileRecord] = Store("file", files, FileRecord, self.shelf)
+        self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
         self.reader = Reader(self.files, self.videos, self.clips, settings)
         self.line = Line(settings.max_queued_videos)
-        self.jobs = Jobs(self.videos, self.line, settings.model_id)
+        self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
 
-    def open(self) -> None:
-        """Begin to load, in a thread of its own, so that the page answers at once.
+    async def open(self) -> None:
+        """Open the stores and begin to load, in a thread of its own, so that the page answers at once.
 
         The thread starts a moment later: importing torch holds the interpreter for long stretches, and
         the server has to open its socket first.
         """
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        await self.database.open()
+        await self.blobs.open()
         if not callable(self._load):
             self._assistant = self._load
             return
@@ -77,6 +90,7 @@ class Service:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
         self.clips.close()
+        await self.database.close()
         await asyncio.to_thread(self._closing.close)
 
     @property
@@ -110,14 +124,20 @@ class Service:
             self.assistant.drawer.check(options)
 
     def answer(
-        self, conversation: Conversation, params: SamplingParams, draw: DrawOptions, allow_video: bool
+        self,
+        conversation: Conversation,
+        params: SamplingParams,
+        draw: DrawOptions,
+        allow_video: bool,
+        owner: str,
     ) -> AsyncIterator[Told]:
-        """The assistant's answer as words, video records and the end."""
+        """The assistant's answer as words, video records and the end; what it draws is the owner's."""
         assistant = self.assistant
         drawings = Drawings(
             self.videos,
+            self.blobs,
             self.line,
-            lambda request: blank(self.settings.model_id, request, assistant.limits),
+            lambda request: blank(self.settings.model_id, owner, request, assistant.limits),
         )
         events = assistant.respond(conversation, params, draw, allow_video)
         return told(events, drawings if allow_video else None)
@@ -128,3 +148,8 @@ def service_of(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service), "create_app put it there"
     return service
+
+
+def owner_of(request: Request) -> str:
+    """Whose request this is: the id of its API key, or of everybody where no key is asked for."""
+    return str(request.scope.get("owner", LOCAL))
