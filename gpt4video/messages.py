@@ -87,6 +87,8 @@ class SamplingParams:
     """Seed of the sampling; None draws one."""
     stop: tuple[str, ...] = ()
     """The reply ends before any of these strings."""
+    asker: str = ""
+    """Who asks, where there are several: an engine whose places are short gives them in turn."""
 
 
 @dataclass(frozen=True)

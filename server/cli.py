@@ -1,7 +1,6 @@
 """The console script: everything of `gpt4video.cli`, and `serve`.
 
     gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER]
-                    [--data FOLDER] [--database URL] [--blobs URL]
 
 Nothing heavy is imported here: the page answers while the model loads.
 """
@@ -9,19 +8,17 @@ Nothing heavy is imported here: the page answers while the model loads.
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt4video import cli
 from gpt4video.checkpoint import PARTS, AssistantConfig, find
 from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
 from gpt4video.errors import InputError
-from server.settings import Settings
+from server import logs
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -33,21 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="a config or checkpoint (default: the embedded model)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument(
+        "--log-format",
+        choices=tuple(logs.FORMATS),
+        default="text",
+        help="how the log looks (default %(default)s)",
+    )
     parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
-    parser.add_argument(
-        "--data",
-        metavar="FOLDER",
-        type=Path,
-        help="where files, videos and jobs are kept (default: a folder that ends with the server)",
-    )
-    parser.add_argument(
-        "--database",
-        metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST/NAME (default: a file in --data)",
-    )
-    parser.add_argument(
-        "--blobs", metavar="URL", help="a folder or s3://BUCKET/PREFIX for the bytes (default: in --data)"
-    )
 
 
 def port(text: str) -> int:
@@ -60,16 +49,16 @@ def port(text: str) -> int:
 def serve(args: argparse.Namespace) -> int:
     """Listen until stopped; the model loads meanwhile. Raises `InputError` for what cannot be served."""
     load = loader(args.config)
-    settings = Settings(data_dir=args.data, database_url=args.database, blob_url=args.blobs)
     with listen(args.host, args.port) as listener:
         import uvicorn
 
         from server.app import create_app
 
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-        logging.getLogger("gpt4video").setLevel(logging.INFO)
-        app = create_app(load, settings)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
+        logs.install(args.log_format)
+        app = create_app(load)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+        )
         server = uvicorn.Server(config)
         host = f"[{args.host}]" if ":" in args.host else args.host
         say(

@@ -27,6 +27,7 @@ from gpt4video.messages import (
     VideoProgress,
     VideoRequested,
 )
+from gpt4video.stages import stage
 from server.errors import as_api_error
 from server.line import Line
 from server.media import data_url, variants
@@ -120,7 +121,9 @@ class Drawings:
         return None if event.preview is None else await asyncio.to_thread(data_url, event.preview)
 
     async def _keep(self, record: VideoRecord, event: VideoDone) -> VideoRecord:
-        """Keep the file and say so, in one step."""
+        """Keep the file and pictures of it, and say so, in one step."""
+        with stage("mux"):
+            made = await asyncio.to_thread(variants, event.clip)
         height, width = event.clip.frames.shape[1:3]
         done = replace(
             record,
@@ -136,7 +139,7 @@ class Drawings:
         )
         async with AsyncExitStack() as stack:
             drafts = {}
-            for name, (data, media_type) in (await asyncio.to_thread(variants, event.clip)).items():
+            for name, (data, media_type) in made.items():
                 drafts[name] = await stack.enter_async_context(self._blobs.draft(media_type))
                 await drafts[name].write(data)
             await self._videos.change(done, drafts)
