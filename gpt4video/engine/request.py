@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,12 @@ class Request:
 
 
 def request_of(
-    model: Any, prompt: Any, params: SamplingParams, id: str | None, tell: Callable[[Outcome], None]
+    model: Any,
+    prompt: Any,
+    params: SamplingParams,
+    id: str | None,
+    tell: Callable[[Outcome], None],
+    stops: Collection[int] = (),
 ) -> Request:
     """A request that fits `model`. Raises `InputError`, or `ContextTooLong` without room for an answer."""
     check(params)
@@ -63,7 +68,7 @@ def request_of(
             f"The conversation has {len(prompt)} tokens; the model reads at most {context - 1} and needs "
             "room to answer. Leave out earlier turns."
         )
-    request = Request(prompt, min(params.max_tokens, room), Sampler(params), tell)
+    request = Request(prompt, min(params.max_tokens, room), Sampler(params, stops), tell)
     if id is not None:
         request.id = id
     return request
