@@ -99,6 +99,8 @@ class SamplingParams:
     """The reply ends before any of these strings."""
     begin: str = ""
     """The reply begins with these words (`<draw>` among them), which the model goes on from."""
+    asker: str = ""
+    """Who asks, where there are several: an engine whose places are short gives them in turn."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 import gpt4video
 from server import errors
 from server.guards import BodyLimit, RequestId
-from server.routes import ask, chat, files, health, models, moderations, page, videos
+from server.observe import Observe
+from server.routes import ask, chat, files, health, metrics, models, moderations, page, videos
 from server.service import Service
 from server.settings import Settings
 
@@ -36,9 +37,11 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
     )
     app.state.service = service
     errors.install(app)
+    # The last one added stands outermost.
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(Observe, metrics=service.metrics, traces=service.traces)
     app.add_middleware(RequestId)
-    for room in (chat, ask, videos, files, models, moderations, health, page):
+    for room in (chat, ask, videos, files, models, moderations, health, metrics, page):
         app.include_router(room.router)
     app.mount("/web", page.static)
     return app

@@ -8,7 +8,6 @@ Nothing heavy is imported here: the page answers while the model loads.
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from gpt4video import cli
 from gpt4video.checkpoint import PARTS, AssistantConfig, find
 from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
 from gpt4video.errors import InputError
+from server import logs
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="a config or checkpoint (default: the embedded model)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument(
+        "--log-format",
+        choices=tuple(logs.FORMATS),
+        default="text",
+        help="how the log looks (default %(default)s)",
+    )
     parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
 
 
@@ -48,10 +54,11 @@ def serve(args: argparse.Namespace) -> int:
 
         from server.app import create_app
 
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-        logging.getLogger("gpt4video").setLevel(logging.INFO)
+        logs.install(args.log_format)
         app = create_app(load)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+        )
         server = uvicorn.Server(config)
         host = f"[{args.host}]" if ":" in args.host else args.host
         say(

@@ -139,6 +139,7 @@ def _path(loc: Sequence[Any]) -> str:
 def answer(request: Request, error: ApiError) -> Response:
     """The response of an error. It carries the request id itself: a 500 leaves outside the middleware."""
     headers = dict(error.headers or {})
+    request.scope["error_code"] = error.body["error"]["code"]
     if request_id := request.scope.get("request_id"):
         headers["X-Request-Id"] = request_id
     return JSONResponse(error.body, status_code=error.status_code, headers=headers)

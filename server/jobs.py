@@ -26,6 +26,7 @@ from gpt4video.messages import (
     VideoProgress,
     VideoRequested,
 )
+from gpt4video.stages import stage
 from server.errors import as_api_error
 from server.line import Line
 from server.media import data_url, to_mp4
@@ -111,7 +112,8 @@ class Drawings:
 
     async def _keep(self, record: VideoRecord, event: VideoDone) -> VideoRecord:
         """Write the file, then say so."""
-        data = await asyncio.to_thread(to_mp4, event.clip)
+        with stage("mux"):
+            data = await asyncio.to_thread(to_mp4, event.clip)
         if record.id in self._videos:
             await asyncio.to_thread(self._videos.write, record.id, data)
         height, width = event.clip.frames.shape[1:3]

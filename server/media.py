@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from gpt4video.errors import VideoError
+from gpt4video.stages import stage
 from gpt4video.video import Clip, Sampling, encode_jpeg, encode_mp4, open_video, probe
 from server.settings import Settings
 from server.store import sha256
@@ -46,9 +47,10 @@ class ClipReader:
             return kept
         left = threading.Event()
         try:
-            clip = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._decode, data, sampling, left
-            )
+            with stage("decode", backend="pyav"):
+                clip = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._decode, data, sampling, left
+                )
         finally:
             left.set()
         self._keep(key, clip)

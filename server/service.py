@@ -9,6 +9,7 @@ import asyncio
 import logging
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,14 +17,19 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from gpt4video.interfaces import EngineStats
 from gpt4video.messages import Conversation, DrawOptions, SamplingParams
+from gpt4video.stages import listener
 from server.conversation import Reader
 from server.errors import ApiError, loading
 from server.jobs import Drawings, Jobs, Told, blank, told
 from server.line import Line
 from server.media import ClipReader
+from server.metrics import Metrics
+from server.observe import watched
 from server.settings import Settings
 from server.store import FileRecord, Store, VideoRecord
+from server.tracing import Traces
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -52,6 +58,8 @@ class Service:
         self.reader = Reader(self.files, self.videos, self.clips, settings)
         self.line = Line(settings.max_queued_videos)
         self.jobs = Jobs(self.videos, self.line, settings.model_id)
+        self.metrics = Metrics()
+        self.traces = Traces.to(settings.otlp_endpoint, settings.model_id) if settings.otlp_endpoint else None
 
     def open(self) -> None:
         """Begin to load, in a thread of its own, so that the page answers at once.
@@ -59,6 +67,7 @@ class Service:
         The thread starts a moment later: importing torch holds the interpreter for long stretches, and
         the server has to open its socket first.
         """
+        listener.set(self.metrics.take)  # for tasks of no request; those of requests have their own
         if not callable(self._load):
             self._assistant = self._load
             return
@@ -77,6 +86,8 @@ class Service:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
         self.clips.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
         await asyncio.to_thread(self._closing.close)
 
     @property
@@ -119,8 +130,16 @@ class Service:
             self.line,
             lambda request: blank(self.settings.model_id, request, assistant.limits),
         )
-        events = assistant.respond(conversation, params, draw, allow_video)
+        events = watched(assistant.respond(conversation, params, draw, allow_video))
         return told(events, drawings if allow_video else None)
+
+    async def measures(self) -> bytes:
+        """Everything `/metrics` tells."""
+        jobs = Counter[str](record.status for record in self.videos.page(None, 1 << 30, "asc").records)
+        engine = getattr(getattr(self._assistant, "language_model", None), "engine", None)
+        stats = engine.stats() if engine is not None else EngineStats()
+        drawing = (jobs["queued"], jobs["in_progress"])
+        return self.metrics.now(running=stats.running, waiting=stats.waiting, drawing=drawing, jobs=jobs)
 
 
 def service_of(request: Request) -> Service:

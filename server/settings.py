@@ -34,3 +34,6 @@ class Settings:
     """Memory for decoded clips, so that the turns of a conversation decode each video once."""
     keep_alive_seconds: float = 15.0
     """A stream that is silent for this long sends a comment, so that proxies keep it open."""
+    otlp_endpoint: str | None = None
+    """Where traces go, OTLP over HTTP (`http://collector:4318/v1/traces`); None makes none. Needs the extra
+    `tracing`."""

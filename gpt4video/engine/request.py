@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -41,6 +42,14 @@ class Request:
     """How many tokens have been written."""
     newest: int = 0
     """The newest of them."""
+    asker: str = ""
+    """Who asked; see `SamplingParams.asker`."""
+    asked: float = field(default_factory=time.monotonic)
+    """When it was asked for, by `time.monotonic()`; the next two by the same clock."""
+    begun: float = 0.0
+    """When the reading of its prompt began; 0 as long as it waits."""
+    first: float = 0.0
+    """When its first token was there."""
 
 
 def request_of(
@@ -68,7 +77,11 @@ def request_of(
             f"The conversation has {len(prompt)} tokens; the model reads at most {context - 1} and needs "
             "room to answer. Leave out earlier turns."
         )
+<<<<<<< HEAD
     request = Request(prompt, min(params.max_tokens, room), Sampler(params, stops), tell)
+=======
+    request = Request(prompt, min(params.max_tokens, room), Sampler(params), tell, asker=params.asker)
+>>>>>>> main
     if id is not None:
         request.id = id
     return request
