@@ -86,7 +86,7 @@ class SamplingParams:
     min_p: float = 0.0
     """Keep tokens at least this many times as likely as the likeliest; 0 keeps all."""
     repetition_penalty: float = 1.0
-    """Scores of tokens the reply has used are divided by it (multiplied, where below 0); 1 changes nothing."""
+    """Scores of tokens the reply has used are divided by it (or multiplied, below 0); 1 changes nothing."""
     presence_penalty: float = 0.0
     """Taken off the score of every token that the reply has used."""
     frequency_penalty: float = 0.0

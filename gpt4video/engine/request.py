@@ -77,11 +77,8 @@ def request_of(
             f"The conversation has {len(prompt)} tokens; the model reads at most {context - 1} and needs "
             "room to answer. Leave out earlier turns."
         )
-<<<<<<< HEAD
-    request = Request(prompt, min(params.max_tokens, room), Sampler(params, stops), tell)
-=======
-    request = Request(prompt, min(params.max_tokens, room), Sampler(params), tell, asker=params.asker)
->>>>>>> main
+    sampler = Sampler(params, stops)
+    request = Request(prompt, min(params.max_tokens, room), sampler, tell, asker=params.asker)
     if id is not None:
         request.id = id
     return request

@@ -28,7 +28,6 @@ from torch import Tensor
 from gpt4video.errors import InputError
 from gpt4video.messages import SamplingParams
 
-
 FITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "max_tokens": (lambda n: n >= 1, "at least 1"),
     "temperature": (lambda t: t >= 0, "0 or more"),
@@ -107,6 +106,5 @@ def choose(logits_BV: Tensor, samplers: Sequence[Sampler]) -> list[int]:
     """The next token of each row."""
     best: list[int] = torch.argmax(logits_BV, dim=-1).tolist()
     return [
-        sampler.next(logits, token)
-        for token, sampler, logits in zip(best, samplers, logits_BV, strict=True)
+        sampler.next(logits, token) for token, sampler, logits in zip(best, samplers, logits_BV, strict=True)
     ]
