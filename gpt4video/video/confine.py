@@ -1,6 +1,6 @@
 """How a decoding process is held, and what the system at hand allows of that.
 
-    always            a process of its own; no environment; nothing open but the file, the frames and a line home
+    always            a process of its own; no environment; open are the file, the frames, a line home
     no_new_privs      running another program gives it no right that it has not        Linux
     seccomp           no file, socket, program or process (`seccomp.py`)                Linux, x86-64 and ARM
     network           a network without a single device                                 Linux, where allowed
@@ -20,6 +20,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from gpt4video.video import seccomp
 
@@ -135,7 +136,6 @@ def _unshare(what: int) -> bool:
 def _mapped() -> int:
     """Bytes of address space that this process has; a generous guess where the system does not tell."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError:
         return 2**30

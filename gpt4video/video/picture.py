@@ -23,14 +23,15 @@ def is_picture(head: bytes) -> bool:
 
 
 def read_picture(media: Media, limits: Limits, max_side: int | None = None) -> Clip:
-    """A picture as a clip of one frame that lasts one second: upright, what is transparent lets white through.
+    """A picture as a clip of one frame that lasts one second. It stands upright; what is transparent lets white
+    through.
 
     Raises `VideoError` (`invalid_video`, `video_too_large`).
     """
     source = io.BytesIO(media) if isinstance(media, bytes) else media
     try:
         with Image.open(source, formats=FORMATS) as image:  # type: ignore[arg-type]
-            limits.check_frame(image.width, image.height)
+            limits.check_picture(image.width, image.height)
             upright = ImageOps.exif_transpose(image)
             if upright.has_transparency_data:
                 white = Image.new("RGBA", upright.size, "white")

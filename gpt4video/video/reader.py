@@ -55,6 +55,8 @@ class Limits:
     """Largest file, in bytes."""
     max_pixels: int = 8192 * 4320
     """Largest frame, in pixels: 8K."""
+    max_picture_pixels: int = 100_000_000
+    """Largest picture that is not a video's, in pixels."""
     max_frame_side: int = 16384
     """Longest side of a frame as it is stored, in pixels."""
     max_streams: int = 64
@@ -80,9 +82,16 @@ class Limits:
 
     def check_frame(self, width: int, height: int) -> None:
         """Raise `VideoError` for a frame of more pixels than allowed."""
-        if width * height > self.max_pixels or max(width, height) > self.max_frame_side:
+        self._check_pixels("video", width, height, self.max_pixels)
+
+    def check_picture(self, width: int, height: int) -> None:
+        """Raise `VideoError` for a picture of more pixels than allowed."""
+        self._check_pixels("picture", width, height, self.max_picture_pixels)
+
+    def _check_pixels(self, what: str, width: int, height: int, most: int) -> None:
+        if width * height > most or max(width, height) > self.max_frame_side:
             raise VideoError(
-                f"The picture is {width}x{height}; at most {self.max_pixels:,} pixels fit, and "
+                f"The {what} is {width}x{height}; at most {most:,} pixels fit, and at most "
                 f"{self.max_frame_side:,} on a side.",
                 code="video_too_large",
             )

@@ -40,8 +40,8 @@ BOOT = (
 )
 """The worker's first words: its packages are the caller's, and nothing installed runs besides."""
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": ""}
-"""All that the worker's environment holds: numpy would start threads for sums that nobody asks for, and decord
-wants a path to add to."""
+"""All that the worker's environment holds: numpy would start threads for sums that nobody asks for, and
+decord wants a path to add to."""
 _GLANCE = 0.05
 """Seconds between two looks at whether the caller still waits."""
 _GRACE = 5.0
@@ -62,6 +62,10 @@ class Budget:
     """Of the processor."""
     memory: int = 2**30
     """Bytes, besides what the worker takes before it sees a file."""
+
+
+class Broke(VideoError):
+    """A file that broke its decoder, or held it up until its time was over."""
 
 
 class Sandbox:
@@ -128,10 +132,12 @@ class Sandbox:
         asked = {"container": container, "sampling": asdict(sampling), "max_side": max_side}
         return self._clip(media, "clip", decoder, asked, sampling.num_frames, max_side, has_left)
 
-    def open_picture(self, data: bytes, *, max_side: int | None = None, has_left: HasLeft = stays) -> Clip:
+    def open_picture(
+        self, source: Path | bytes, *, max_side: int | None = None, has_left: HasLeft = stays
+    ) -> Clip:
         """A PNG, JPEG or WebP as a clip of one frame. Raises `VideoError` as `picture.read_picture`."""
-        self._limits.check_size(len(data))
-        return self._clip(data, "picture", "pyav", {"max_side": max_side}, 1, max_side, has_left)
+        self._limits.check_size(len(source) if isinstance(source, bytes) else source.stat().st_size)
+        return self._clip(source, "picture", "pyav", {"max_side": max_side}, 1, max_side, has_left)
 
     def probe(self, source: Path | str | bytes) -> VideoInfo:
         """As `gpt4video.video.probe`."""
@@ -169,7 +175,7 @@ class Sandbox:
             if not fits or max(height, width) > (max_side or 2**16) or size > self._limits.max_output_bytes:
                 raise ValueError("frames that nobody asked for")
             frames = np.empty((count, height, width, 3), np.uint8)
-            if output.readinto(memoryview(frames).cast("B")) != size:  # type: ignore[attr-defined]
+            if output.readinto(frames.data.cast("B")) != size:  # type: ignore[attr-defined]
                 raise ValueError("fewer frames than were told")
             return Clip(frames, times, _number(answer["duration"]))
 
@@ -187,14 +193,14 @@ class Sandbox:
             output = open_files.enter_context(_memory())
             said = self._ready().do(line, posted, output, room, has_left, self._budget.seconds)
             if said is None:
-                raise VideoError(f"The file could not be read within {self._budget.seconds:g} s.")
+                raise Broke(f"The file could not be read within {self._budget.seconds:g} s.")
             try:
                 answer = json.loads(said)
                 if "error" not in answer:
                     yield answer, output
                     return
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-                raise VideoError("Reading the file broke the decoder: it is damaged, or made to.") from error
+                raise Broke("Reading the file broke the decoder: it is damaged, or made to.") from error
             raise _as_error(answer)
 
     def _ready(self) -> _Worker:
@@ -212,8 +218,8 @@ class Sandbox:
                 "This system cannot confine a decoder: "
                 f"{', '.join(name for name, holds in worker.held.items() if not holds)} "
                 "cannot be had here, so a file made for it could read your files and send them away. Serve "
-                "on Linux (x86-64 or ARM) with seccomp, or allow unconfined decoding where every file that is "
-                "posted can be trusted."
+                "on Linux (x86-64 or ARM) with seccomp, or allow unconfined decoding where every "
+                "file that is posted can be trusted."
             )
         return worker
 
@@ -334,11 +340,11 @@ def _readable(media: Media) -> Iterator[BinaryIO]:
 def _memory() -> Iterator[BinaryIO]:
     """A file that has no name and, where the system knows such, no disk under it."""
     if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("gpt4video"), "w+b", buffering=0) as file:
-            yield file  # type: ignore[misc]
+        with os.fdopen(os.memfd_create("gpt4video"), "w+b", buffering=0) as file:
+            yield file
     else:
         with tempfile.TemporaryFile(buffering=0) as file:
-            yield file  # type: ignore[misc]
+            yield file
 
 
 def _number(value: Any) -> float:

@@ -3,7 +3,7 @@
     file in, frames out   read, write, seek on what is open already
     memory                but none that can be run
     threads               only where a decoder cannot do without; never a process
-    all else              EPERM: no file is opened, no socket made, no program begun, nobody traced or signalled
+    all else              EPERM: no file is opened, no socket made, no program begun, nobody traced
 
 A filter of seccomp (Linux) is a small program that the kernel runs before every system call; see
 `Documentation/userspace-api/seccomp_filter.rst` and `linux/bpf_common.h`. It cannot be taken off again.

@@ -139,7 +139,13 @@ def _serve(line: socket.socket) -> None:
                 if (pid := os.fork()) == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    for other in (line.fileno(), bell, ring, leash, *(f for two in alive.values() for f in two)):
+                    for other in (
+                        line.fileno(),
+                        bell,
+                        ring,
+                        leash,
+                        *(f for two in alive.values() for f in two),
+                    ):
                         os.close(other)
                     _work(home, media, output)
                 os.close(media)
@@ -199,7 +205,7 @@ def _answer(job: dict[str, Any], media: Opened, output: int) -> dict[str, Any]:
         if job["wanted"] == "facts":
             return {"facts": asdict(facts(media, job["container"], limits))}
         if job["wanted"] == "picture":
-            clip = read_picture(media, limits)
+            clip = read_picture(media, limits, job["max_side"])
         else:
             clip = decode(
                 media, job["container"], Sampling(**job["sampling"]), job["decoder"], limits, job["max_side"]
@@ -217,7 +223,7 @@ def _answer(job: dict[str, Any], media: Opened, output: int) -> dict[str, Any]:
 
 def _put(clip: Clip, output: int) -> dict[str, Any]:
     """Write the frames; say their shape and times."""
-    left, at = memoryview(np.ascontiguousarray(clip.frames)).cast("B"), 0
+    left, at = np.ascontiguousarray(clip.frames).data.cast("B"), 0
     while at < len(left):
         at += os.pwrite(output, left[at : at + 2**24], at)
     return {"shape": clip.frames.shape, "times": clip.times.tolist(), "duration": clip.duration}
