@@ -48,8 +48,8 @@ def open_video(
     video's first frame. A damaged or truncated file gives the frames that can be decoded.
 
     Raises `VideoError` (`invalid_video`, `unsupported_video_format`, `unsupported_video_codec`,
-    `no_video_stream`, `video_too_large`, `video_too_long`), and `InputError` for a file that is not there or a
-    stretch of time that the video does not have.
+    `no_video_stream`, `video_too_large`, `video_too_long`), and `InputError` for a file that is not there or
+    a stretch of time that the video does not have.
     """
     checked_options(decoder, max_side)
     media, container = checked(source, limits)

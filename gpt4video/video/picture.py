@@ -23,8 +23,8 @@ def is_picture(head: bytes) -> bool:
 
 
 def read_picture(media: Media, limits: Limits, max_side: int | None = None) -> Clip:
-    """A picture as a clip of one frame that lasts one second. It stands upright; what is transparent lets white
-    through.
+    """A picture as a clip of one frame that lasts one second. It stands upright; what is transparent lets
+    white through.
 
     Raises `VideoError` (`invalid_video`, `video_too_large`).
     """
