@@ -1,8 +1,8 @@
 """A chat request's messages as the library's `Conversation`.
 
     text        words
-    video_url   data: | file-… | video_…        http(s) and file addresses are refused
-    image_url   data:                           a clip of one frame
+    video_url   data: | file-… | video_… | http(s) where the operator allows it (`fetch.py`)
+    image_url   the same                        a picture is a clip of one frame
     file        file_id | file_data
     videos      on an assistant's message: what it drew, read back as the prompts it was drawn from
 
@@ -22,6 +22,7 @@ from gpt4video.errors import VideoError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
 from gpt4video.video import Clip, Sampling
 from server.errors import ApiError, bad_request
+from server.fetch import Fetcher
 from server.media import ClipReader
 from server.schemas import ChatMessage, VideoRef
 from server.settings import Settings
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of a posted video are: in the request, or in a store under an id."""
+    """Where the bytes of a posted video are: in the request, in a store under an id, or at an address."""
 
     data: bytes | None = None
     store: Store[Any] | None = None
     id: str = ""
     param: str = ""
+    fetcher: Fetcher | None = None
 
     async def check(self, owner: str) -> None:
         """A 404 that names its place, unless the bytes are here."""
@@ -56,6 +58,8 @@ class Source:
         """The bytes."""
         if self.data is not None:
             return self.data
+        if self.fetcher is not None:
+            return await self.fetcher.fetch(self.id)
         assert self.store is not None, "a source without bytes names a store"
         return await self.store.read(self.id, owner)
 
@@ -64,11 +68,17 @@ class Reader:
     """Reads conversations; knows the stores that ids point into."""
 
     def __init__(
-        self, files: Store[FileRecord], videos: Store[VideoRecord], clips: ClipReader, settings: Settings
+        self,
+        files: Store[FileRecord],
+        videos: Store[VideoRecord],
+        clips: ClipReader,
+        fetcher: Fetcher,
+        settings: Settings,
     ) -> None:
         self._files = files
         self._videos = videos
         self._clips = clips
+        self._fetcher = fetcher
         self._settings = settings
 
     async def conversation(
@@ -187,8 +197,11 @@ class Reader:
         if scheme == "data":
             return Source(data=_data_url(url, where), param=where)
         if scheme in ("http", "https", "file", "ftp"):
-            message = f"{where}: {scheme} addresses are not fetched; send a data URL, or upload to /v1/files."
-            raise bad_request(message, code="media_url_not_allowed", param=where)
+            try:
+                self._fetcher.check(url)
+            except VideoError as error:
+                raise bad_request(f"{where}: {error.message}", code=error.code, param=where) from error
+            return Source(fetcher=self._fetcher, id=url, param=where)
         stores: dict[str, Store[Any]] = {"file-": self._files, "video_": self._videos}
         for prefix, store in stores.items():
             if url.startswith(prefix):

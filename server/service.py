@@ -22,6 +22,7 @@ from gpt4video.messages import Conversation, DrawOptions, SamplingParams
 from gpt4video.stages import listener
 from server.conversation import Reader
 from server.errors import ApiError, loading
+from server.fetch import Fetcher
 from server.jobs import Drawings, Jobs, Told, blank, told
 from server.line import Line
 from server.media import ClipReader
@@ -65,7 +66,7 @@ class Service:
         self.files: Store[FileRecord] = Store("file", files, FileRecord, self.shelf)
         self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
-        self.reader = Reader(self.files, self.videos, self.clips, settings)
+        self.reader = Reader(self.files, self.videos, self.clips, Fetcher(settings), settings)
         self.line = Line(settings.max_queued_videos)
         self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
         self.metrics = Metrics()
