@@ -19,6 +19,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import httpcore
@@ -33,9 +34,22 @@ MOST_REDIRECTS = 3
 HEADERS = {"User-Agent": "gpt4video", "Accept": "video/*, image/*", "Accept-Encoding": "identity"}
 """All that is sent; no cookies, and nothing of who asked."""
 
-_AZURE = ipaddress.ip_address("168.63.129.16")
-"""A public number behind which each machine of that cloud finds its own metadata."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_CLOSED_4 = [
+    ipaddress.IPv4Network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        "168.63.129.16/32",  # behind which each machine of Azure finds its own metadata
+    )
+]
+"""IPv4 numbers that are not of the open internet: IANA's registry of special purposes (RFC 6890), multicast
+and one more. Written out, since `ipaddress` knew fewer of them in older releases of Python."""
+_OPEN_6 = ipaddress.IPv6Network("2000::/3")
+_CLOSED_6 = [ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20")]
+"""IPv6 has given out one eighth of its numbers; the first of these holds Teredo and ORCHID, the others are
+for documentation."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, asked for once."""
@@ -130,10 +144,11 @@ class Fetcher:
             if length.isdigit() and int(length) > most:
                 raise _too_large(most)
             body = bytearray()
-            async for piece in answer.aiter_stream():
-                body += piece
-                if len(body) > most:
-                    raise _too_large(most)
+            async with aclosing(answer.aiter_stream()) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    body += piece
+                    if len(body) > most:
+                        raise _too_large(most)
             return bytes(body)
 
 
@@ -183,24 +198,19 @@ async def resolved(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether this number is one of the open internet, and so is each that is hidden inside of it."""
+    """Whether this number is one of the open internet; where it wraps another one, whether that is."""
     try:
         ip = ipaddress.ip_address(address)
-    except ValueError:  # with a zone (fe80::1%eth0), for one
+    except ValueError:
         return False
-    inner: list[ipaddress.IPv4Address | None] = []
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64 or int(ip) < 2**32:  # the last: "compatible", long out of use
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        if ip.is_site_local or (int(ip) < 2**32):
-            return False
-    hidden = [number for number in inner if number is not None]
-    if ip == _AZURE or ip.is_multicast or ip.is_unspecified:
-        return False
-    if hidden:
-        return all(is_public(str(number)) for number in hidden)
-    return ip.is_global and not ip.is_reserved
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in network for network in _CLOSED_4)
+    inner = ip.ipv4_mapped or ip.sixtofour
+    if ip in _NAT64:
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(str(inner))
+    return ip.scope_id is None and ip in _OPEN_6 and not any(ip in network for network in _CLOSED_6)
 
 
 def _is_address(host: str) -> bool:
@@ -212,7 +222,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_odd_number(host: str) -> bool:
-    """Whether resolvers may take this for a number that it does not look like: 2130706433, 0x7f.1, 0177.0.0.1."""
+    """Whether resolvers may take this for a number that it does not look like: 2130706433, 0x7f.1, 0177.1."""
     last = host.rsplit(".", 1)[-1].lower()
     return (last.isdigit() or last.startswith("0x")) and not _is_address(host)
 

