@@ -14,8 +14,10 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,17 @@ from PIL import Image, UnidentifiedImageError
 from gpt4video.errors import VideoError
 from gpt4video.stages import stage
 from gpt4video.video import Clip, Sampling, encode_jpeg, encode_mp4, open_video, probe
+from gpt4video.video.reader import HasLeft, Left
+from gpt4video.video.timeline import Timeline, choose
 from server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The frames that were looked at, with their true times, and whether they had been decoded before."""
+
+    clip: Clip
+    cached: bool
 
 
 class ClipReader:
@@ -39,22 +51,28 @@ class ClipReader:
         self._kept: OrderedDict[tuple[str, Sampling], Clip] = OrderedDict()
         self._bytes = 0
 
-    async def read(self, data: bytes, sampling: Sampling) -> Clip:
+    async def read(self, data: bytes, sampling: Sampling) -> Looked:
         """The frames of a video that `sampling` asks for; a picture is a clip of one frame."""
+        return await self._looked(data, sampling, partial(self._decode, data, sampling))
+
+    async def frames(self, pictures: Sequence[bytes], fps: float, sampling: Sampling) -> Looked:
+        """A video that came as pictures, `fps` a second; only those are decoded that `sampling` asks for."""
+        work = partial(self._assemble, pictures, fps, sampling)
+        return await self._looked(b"".join(pictures) + repr(fps).encode(), sampling, work)
+
+    async def _looked(self, data: bytes, sampling: Sampling, decode: Callable[[HasLeft], Clip]) -> Looked:
         key = (await asyncio.to_thread(_sha256, data), sampling)
         if (kept := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
-            return kept
+            return Looked(kept, cached=True)
         left = threading.Event()
         try:
             with stage("decode", backend="pyav"):
-                clip = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._decode, data, sampling, left
-                )
+                clip = await asyncio.get_running_loop().run_in_executor(self._threads, decode, left.is_set)
         finally:
             left.set()
         self._keep(key, clip)
-        return clip
+        return Looked(clip, cached=False)
 
     async def look_inside(self, path: Path) -> dict[str, Any]:
         """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
@@ -66,10 +84,25 @@ class ClipReader:
         """End the threads; what they decode ends with those who wait for it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _decode(self, data: bytes, sampling: Sampling, left: threading.Event) -> Clip:
+    def _decode(self, data: bytes, sampling: Sampling, has_left: HasLeft) -> Clip:
         if is_picture(data):
             return picture(data, self._settings.max_image_pixels)
-        return open_video(data, sampling, max_side=self._settings.max_side, has_left=left.is_set)
+        return open_video(data, sampling, max_side=self._settings.max_side, has_left=has_left)
+
+    def _assemble(self, pictures: Sequence[bytes], fps: float, sampling: Sampling, has_left: HasLeft) -> Clip:
+        """Pictures as a clip; all are brought to the size of the first."""
+        times = np.arange(len(pictures)) / fps
+        timeline = Timeline(times, np.arange(len(pictures)), len(pictures) / fps)
+        frames: list[NDArray[np.uint8]] = []
+        for i in (chosen := choose(timeline, sampling)):
+            if has_left():
+                raise Left
+            frame = picture(pictures[i], self._settings.max_image_pixels).frames[0]
+            image = Image.fromarray(frame)
+            image.thumbnail((self._settings.max_side, self._settings.max_side))
+            size = frames[0].shape[1::-1] if frames else image.size
+            frames.append(np.asarray(image.resize(size)))
+        return Clip(np.stack(frames), times[chosen], timeline.duration)
 
     def _keep(self, key: tuple[str, Sampling], clip: Clip) -> None:
         if key in self._kept or clip.frames.nbytes > self._room:
