@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
@@ -160,7 +160,11 @@ class Service:
 
     def envelope(self, inputs: tuple[Looked, ...]) -> Envelope:
         """What every object of one answer repeats."""
-        return Envelope(self.settings.model_id, self.fingerprint, inputs)
+        return Envelope(self.settings.model_id, self.fingerprint, inputs, self.shown)
+
+    def shown(self, record: VideoRecord) -> dict[str, Any]:
+        """The video object as clients get it: the one door through which all of them leave."""
+        return self.line.placed(record).as_json()
 
     def moderated(self, question: Message) -> Moderated:
         """Gives the `moderation` of a chat once its words are known."""

@@ -68,10 +68,10 @@ class Envelope:
     model: str
     fingerprint: str
     """Changes when the server or its model does."""
-    inputs: tuple[Looked, ...] = ()
+    inputs: tuple[Looked, ...]
     """How the posted videos were looked at."""
-    shown: Callable[[VideoRecord], dict[str, Any]] = VideoRecord.as_json
-    """A video record as the client gets it: the one door through which records leave an answer."""
+    shown: Callable[[VideoRecord], dict[str, Any]]
+    """A video record as the client gets it."""
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=now)
 
@@ -179,10 +179,37 @@ async def whole(told: AsyncIterator[Told]) -> Answer:
     return Answer("".join(words), tuple(videos.values()), end)
 
 
-class EventStream(Response):
-    """An answer as Server-Sent Events. The client leaves -> the answer is closed -> all work stops."""
+class Sse(Response):
+    """Server-Sent Events as they come. The client leaves -> their source is closed -> all work stops."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await unless_gone(receive, self._send(send))
+        except ClientGone:
+            pass
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        await self._lines.aclose()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with aclosing(self._lines) as lines:
+            async for line in lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class EventStream(Sse):
+    """An answer as chunks of a chat completion."""
 
     def __init__(
         self,
@@ -192,8 +219,7 @@ class EventStream(Response):
         include_usage: bool = False,
         moderated: Moderated | None = None,
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        super().__init__(self._chunks())
         self._first = first
         self._rest = rest
         self._envelope = envelope
@@ -222,22 +248,11 @@ class EventStream(Response):
             raise
         return cls(first, rest, envelope, include_usage, moderated)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await unless_gone(receive, self._send(send))
-        except ClientGone:
-            pass
-        finally:
-            await self._rest.aclose()
+    async def _close(self) -> None:
+        await super()._close()
+        await self._rest.aclose()
 
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async with aclosing(self._lines()) as lines:
-            async for line in lines:
-                await send({"type": "http.response.body", "body": line, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _lines(self) -> AsyncGenerator[bytes, None]:
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
         yield self._data(self._envelope.first())
         try:
             for line in await self._told(self._first):

@@ -43,12 +43,14 @@ async def test_who_leaves_stops_the_decoding_and_never_are_there_more_threads(re
         task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
     began = time.monotonic()
-    clip = await reader.read(red, SOME)
+    clip = (await reader.read(red, SOME)).clip
     assert len(clip.frames) == 8
     assert time.monotonic() - began < whole / 2, "the next one does not wait for those who left"
 
 
 async def test_a_clip_is_decoded_once(red):
     reader = ClipReader(Settings())
-    assert await reader.read(red, SOME) is await reader.read(mp4_of("red"), SOME)
+    first, again = await reader.read(red, SOME), await reader.read(mp4_of("red"), SOME)
+    assert (first.cached, again.cached) == (False, True)
+    assert first.clip is again.clip
     reader.close()
