@@ -97,7 +97,7 @@ def bombs(folder: Path) -> dict[str, tuple[bytes, str]]:
 
 
 def vast(folder: Path, side: int) -> bytes:
-    """An AVI of one JPEG that is `side` each way, by all that its headers say. FFmpeg cannot even write such."""
+    """An AVI of one JPEG that is `side` each way, by what its headers say. FFmpeg cannot even write such."""
     path = files.write(folder / "vast.avi", files.counting(1), codec="mjpeg", pix_fmt="yuvj420p")
     data, big = bytearray(path.read_bytes()), side.to_bytes(4, "little")
     at = data.index(b"strf") + 12
