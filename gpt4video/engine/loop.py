@@ -89,7 +89,7 @@ class TorchEngine:
             except RuntimeError:  # the asker's event loop is closed: nobody listens any more
                 self._leave(request)
 
-        request = request_of(self._model, prompt, params, id, tell)
+        request = request_of(self._model, prompt, params, id, tell, self._stops)
         self._submit(request)
         try:
             while (outcome := await outcomes.get()) is not None:

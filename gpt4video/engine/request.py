@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,12 @@ class Request:
 
 
 def request_of(
-    model: Any, prompt: Any, params: SamplingParams, id: str | None, tell: Callable[[Outcome], None]
+    model: Any,
+    prompt: Any,
+    params: SamplingParams,
+    id: str | None,
+    tell: Callable[[Outcome], None],
+    stops: Collection[int] = (),
 ) -> Request:
     """A request that fits `model`. Raises `InputError`, or `ContextTooLong` without room for an answer."""
     check(params)
@@ -72,7 +77,8 @@ def request_of(
             f"The conversation has {len(prompt)} tokens; the model reads at most {context - 1} and needs "
             "room to answer. Leave out earlier turns."
         )
-    request = Request(prompt, min(params.max_tokens, room), Sampler(params), tell, asker=params.asker)
+    sampler = Sampler(params, stops)
+    request = Request(prompt, min(params.max_tokens, room), sampler, tell, asker=params.asker)
     if id is not None:
         request.id = id
     return request
