@@ -27,9 +27,11 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service.open()
-        yield
-        await service.close()
+        try:
+            await service.open()
+            yield
+        finally:
+            await service.close()
 
     # No /docs: those pages fetch scripts from elsewhere. /openapi.json is there.
     app = FastAPI(

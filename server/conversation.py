@@ -12,10 +12,9 @@ decoded, each once.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,8 @@ from server.errors import ApiError, bad_request
 from server.media import ClipReader
 from server.schemas import ChatMessage, VideoRef
 from server.settings import Settings
-from server.store import FileRecord, Store, VideoRecord
+from server.state.records import FileRecord, VideoRecord
+from server.state.store import Store
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -41,12 +41,23 @@ class Source:
     id: str = ""
     param: str = ""
 
-    async def read(self) -> bytes:
+    async def check(self, owner: str) -> None:
+        """A 404 that names its place, unless the bytes are here."""
+        if self.store is None:
+            return
+        try:
+            await self.store.asset(self.id, owner)
+        except ApiError as error:
+            told = error.body["error"]
+            message = f"{self.param}: {told['message']}"
+            raise ApiError(error.status_code, message, code=told["code"], param=self.param) from None
+
+    async def read(self, owner: str) -> bytes:
         """The bytes."""
         if self.data is not None:
             return self.data
         assert self.store is not None, "a source without bytes names a store"
-        return await asyncio.to_thread(self.store.read, self.id)
+        return await self.store.read(self.id, owner)
 
 
 class Reader:
@@ -60,16 +71,26 @@ class Reader:
         self._clips = clips
         self._settings = settings
 
-    async def conversation(self, messages: Sequence[ChatMessage], assistant: Assistant) -> Conversation:
-        """The conversation, decoded for `assistant`; every misfit is a 400 that names its place."""
+    async def conversation(
+        self, messages: Sequence[ChatMessage], assistant: Assistant, owner: str
+    ) -> Conversation:
+        """The conversation, decoded for `assistant`; every misfit is a 400 that names its place.
+
+        Ids name what is the owner's: what somebody else posted or drew is a 404.
+        """
         most = self._settings.max_messages
         if len(messages) > most:
             raise bad_request(f"messages: {len(messages)} came, at most {most} fit.", param="messages")
-        drafts = [self._parts(message, f"messages[{i}]") for i, message in enumerate(messages)]
+        drawn = await self._videos.known(
+            [ref.id for message in messages for ref in message.videos or []], owner
+        )
+        drafts = [self._parts(message, f"messages[{i}]", drawn) for i, message in enumerate(messages)]
         sources = [part for parts in drafts for part in parts if isinstance(part, Source)]
         if len(sources) > self._settings.max_videos:
             message = f"messages: {len(sources)} videos came, at most {self._settings.max_videos} fit."
             raise bad_request(message, param="messages")
+        for source in sources:
+            await source.check(owner)
         _demand_a_question(messages[-1], drafts[-1])
         roles = [_ROLES[message.role] for message in messages]
         assistant.language_model.check(
@@ -79,23 +100,25 @@ class Reader:
             )
         )
         sampling = assistant.encoder.sampling
-        clips = iter([await self._clip(source, sampling) for source in sources])
+        clips = iter([await self._clip(source, sampling, owner) for source in sources])
         return tuple(
             Message(role, tuple(Posted(next(clips)) if isinstance(part, Source) else part for part in parts))
             for role, parts in zip(roles, drafts, strict=True)
         )
 
-    async def clip(self, data: bytes, sampling: Sampling, param: str) -> Clip:
+    async def clip(self, data: bytes, sampling: Sampling, param: str, owner: str) -> Clip:
         """One posted video from its bytes."""
-        return await self._clip(Source(data=data, param=param), sampling)
+        return await self._clip(Source(data=data, param=param), sampling, owner)
 
-    async def _clip(self, source: Source, sampling: Sampling) -> Clip:
+    async def _clip(self, source: Source, sampling: Sampling, owner: str) -> Clip:
         try:
-            return await self._clips.read(await source.read(), sampling)
+            return await self._clips.read(await source.read(owner), sampling)
         except VideoError as error:
             raise bad_request(error.message, code=error.code, param=source.param) from error
 
-    def _parts(self, message: ChatMessage, where: str) -> list[Part | Source]:
+    def _parts(
+        self, message: ChatMessage, where: str, drawn: Mapping[str, VideoRecord]
+    ) -> list[Part | Source]:
         """The parts of one message, undecoded."""
         if isinstance(message.content, str):
             parts: list[Part | Source] = [Text(_clean(message.content, f"{where}.content"))]
@@ -109,12 +132,11 @@ class Reader:
             if message.role != "assistant":
                 raise bad_request(f"{where}.videos: only an assistant draws.", param=f"{where}.videos")
             for i, ref in enumerate(message.videos):
-                parts += self._drawn(ref, f"{where}.videos[{i}]")
+                parts += self._drawn(drawn.get(ref.id, ref), f"{where}.videos[{i}]")
         return parts
 
-    def _drawn(self, ref: VideoRef, where: str) -> list[Drawn]:
+    def _drawn(self, video: VideoRecord | VideoRef, where: str) -> list[Drawn]:
         """The drawing, if there is one: a video that failed was never drawn."""
-        video = self._videos.get(ref.id) if ref.id in self._videos else ref
         if video.status != "completed":
             return []
         if not video.prompt:
@@ -170,18 +192,9 @@ class Reader:
         stores: dict[str, Store[Any]] = {"file-": self._files, "video_": self._videos}
         for prefix, store in stores.items():
             if url.startswith(prefix):
-                return self._stored(store, url, where)
+                return Source(store=store, id=url, param=where)
         message = f"{where} must be a data URL, or the id of a file (file-…) or of a drawn video (video_…)."
         raise bad_request(message, param=where)
-
-    def _stored(self, store: Store[Any], id: str, where: str) -> Source:
-        if id not in store:
-            message = f"{where}: there is no such {store.kind} here."
-            raise ApiError(404, message, code=f"{store.kind}_not_found", param=where)
-        if not store.path(id).exists():
-            message = f"{where}: this {store.kind} is not ready."
-            raise ApiError(404, message, code=f"{store.kind}_not_ready", param=where)
-        return Source(store=store, id=id, param=where)
 
 
 _ROLES: dict[str, Role] = {

@@ -4,10 +4,12 @@
 
 400  InputError, VideoError, ContextTooLong, Refused      404  not found      405  method      413  body
 429 | 503  Busy, model_loading  (with Retry-After)        500  GenerationFailed and our own mistakes
+503  database_busy, database_unavailable (with Retry-After)        507  storage_full: a full disk
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from collections.abc import Sequence
@@ -72,6 +74,31 @@ def loading() -> ApiError:
     )
 
 
+def storage_full() -> ApiError:
+    """A 507: the disk is full. Asking again at once would not help."""
+    message = "There is no room on this server's disk; nothing was kept."
+    headers = {"x-should-retry": "false"}
+    return ApiError(507, message, type="server_error", code="storage_full", headers=headers)
+
+
+def database_busy() -> ApiError:
+    """A 503: another process holds the database."""
+    message = "The database is busy; try again in a moment."
+    return ApiError(503, message, type="server_error", code="database_busy", headers={"Retry-After": "1"})
+
+
+def database_away() -> ApiError:
+    """A 503: the database does not answer."""
+    message = "The database does not answer; the server's log says why."
+    return ApiError(
+        503, message, type="server_error", code="database_unavailable", headers={"Retry-After": "5"}
+    )
+
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A full disk, a used-up quota, a file over the process's limit."""
+
+
 def as_api_error(error: BaseException) -> ApiError:
     """Any exception as what the client is told. Our own mistakes keep their details to the log."""
     match error:
@@ -89,6 +116,8 @@ def as_api_error(error: BaseException) -> ApiError:
             return ApiError(500, error.message, type="server_error", code=error.code, param=error.param)
         case StarletteHTTPException():
             return _of_http(error)
+        case OSError() if error.errno in NO_ROOM:
+            return storage_full()
         case _:
             return ApiError(500, "Something broke on our side.", type="server_error", code="internal_error")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import threading
 from collections import OrderedDict
@@ -26,7 +27,6 @@ from gpt4video.errors import VideoError
 from gpt4video.stages import stage
 from gpt4video.video import Clip, Sampling, encode_jpeg, encode_mp4, open_video, probe
 from server.settings import Settings
-from server.store import sha256
 
 
 class ClipReader:
@@ -41,7 +41,7 @@ class ClipReader:
 
     async def read(self, data: bytes, sampling: Sampling) -> Clip:
         """The frames of a video that `sampling` asks for; a picture is a clip of one frame."""
-        key = (await asyncio.to_thread(sha256, data), sampling)
+        key = (await asyncio.to_thread(_sha256, data), sampling)
         if (kept := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return kept
@@ -81,6 +81,10 @@ class ClipReader:
             self._bytes -= gone.frames.nbytes
 
 
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def is_picture(data: bytes) -> bool:
     """Whether bytes begin as a PNG, JPEG or WebP does. A GIF is a video."""
     return data.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff")) or (
@@ -116,6 +120,41 @@ def look_inside(path: Path, max_pixels: int) -> dict[str, Any]:
 def to_mp4(clip: Clip) -> bytes:
     """A drawn clip as an H.264 file that browsers play. Its frames are final: nothing is enlarged here."""
     return encode_mp4(clip, clip.fps)
+
+
+MP4, WEBP = "video/mp4", "image/webp"
+SHEET_COLUMNS, SHEET_FRAMES, SHEET_SIDE = 5, 25, 160
+"""A spritesheet shows at most so many frames, so many in a row, each at most so many pixels wide and high."""
+
+
+def variants(clip: Clip) -> dict[str, tuple[bytes, str]]:
+    """What is kept of a drawn clip, by name: the file, and pictures of it; each with its media type."""
+    frames = [Image.fromarray(frame) for frame in clip.frames]
+    chosen = [
+        frames[i] for i in np.linspace(0, len(frames) - 1, min(len(frames), SHEET_FRAMES)).round().astype(int)
+    ]
+    return {
+        "video": (to_mp4(clip), MP4),
+        "thumbnail": (_webp(frames[len(frames) // 2]), WEBP),
+        "spritesheet": (_webp(_sheet(chosen)), WEBP),
+    }
+
+
+def _sheet(frames: list[Image.Image]) -> Image.Image:
+    """Frames in rows, the first one in the upper left corner."""
+    for frame in frames:
+        frame.thumbnail((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BICUBIC)
+    (width, height), rows = frames[0].size, -(-len(frames) // SHEET_COLUMNS)
+    sheet = Image.new("RGB", (width * min(SHEET_COLUMNS, len(frames)), height * rows))
+    for i, frame in enumerate(frames):
+        sheet.paste(frame, (width * (i % SHEET_COLUMNS), height * (i // SHEET_COLUMNS)))
+    return sheet
+
+
+def _webp(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=85)
+    return file.getvalue()
 
 
 def data_url(frame: NDArray[np.uint8]) -> str:

@@ -28,7 +28,12 @@ from server.media import ClipReader
 from server.metrics import Metrics
 from server.observe import watched
 from server.settings import Settings
-from server.store import FileRecord, Store, VideoRecord
+from server.state.blobs import Blobs
+from server.state.database import Database, sqlite_url
+from server.state.records import LOCAL, FileRecord, VideoRecord
+from server.state.shelf import Shelf
+from server.state.store import Store
+from server.state.tables import files, videos
 from server.tracing import Traces
 
 if TYPE_CHECKING:
@@ -52,21 +57,29 @@ class Service:
         folder = settings.data_dir or Path(
             self._closing.enter_context(tempfile.TemporaryDirectory(prefix="gpt4video-"))
         )
-        self.files: Store[FileRecord] = Store("file", folder / "files")
-        self.videos: Store[VideoRecord] = Store("video", folder / "videos")
+        database_url = settings.database_url or sqlite_url(folder / "gpt4video.db")
+        self.folder = folder
+        self.database = Database(database_url, settings.database_seconds)
+        self.blobs = Blobs(settings.blob_url or str(folder / "blobs"), folder / "incoming")
+        self.shelf = Shelf(self.database, self.blobs)
+        self.files: Store[FileRecord] = Store("file", files, FileRecord, self.shelf)
+        self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
         self.reader = Reader(self.files, self.videos, self.clips, settings)
         self.line = Line(settings.max_queued_videos)
-        self.jobs = Jobs(self.videos, self.line, settings.model_id)
+        self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
         self.metrics = Metrics()
         self.traces = Traces.to(settings.otlp_endpoint, settings.model_id) if settings.otlp_endpoint else None
 
-    def open(self) -> None:
-        """Begin to load, in a thread of its own, so that the page answers at once.
+    async def open(self) -> None:
+        """Open the stores and begin to load, in a thread of its own, so that the page answers at once.
 
         The thread starts a moment later: importing torch holds the interpreter for long stretches, and
         the server has to open its socket first.
         """
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        await self.database.open()
+        await self.blobs.open()
         listener.set(self.metrics.take)  # for tasks of no request; those of requests have their own
         if not callable(self._load):
             self._assistant = self._load
@@ -86,6 +99,7 @@ class Service:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
         self.clips.close()
+        await self.database.close()
         if self.traces is not None:
             await asyncio.to_thread(self.traces.close)
         await asyncio.to_thread(self._closing.close)
@@ -121,21 +135,27 @@ class Service:
             self.assistant.drawer.check(options)
 
     def answer(
-        self, conversation: Conversation, params: SamplingParams, draw: DrawOptions, allow_video: bool
+        self,
+        conversation: Conversation,
+        params: SamplingParams,
+        draw: DrawOptions,
+        allow_video: bool,
+        owner: str,
     ) -> AsyncIterator[Told]:
-        """The assistant's answer as words, video records and the end."""
+        """The assistant's answer as words, video records and the end; what it draws is the owner's."""
         assistant = self.assistant
         drawings = Drawings(
             self.videos,
+            self.blobs,
             self.line,
-            lambda request: blank(self.settings.model_id, request, assistant.limits),
+            lambda request: blank(self.settings.model_id, owner, request, assistant.limits),
         )
         events = watched(assistant.respond(conversation, params, draw, allow_video))
         return told(events, drawings if allow_video else None)
 
     async def measures(self) -> bytes:
         """Everything `/metrics` tells."""
-        jobs = Counter[str](record.status for record in self.videos.page(None, 1 << 30, "asc").records)
+        jobs = Counter(await self.videos.counts("status"))
         engine = getattr(getattr(self._assistant, "language_model", None), "engine", None)
         stats = engine.stats() if engine is not None else EngineStats()
         drawing = (jobs["queued"], jobs["in_progress"])
@@ -147,3 +167,8 @@ def service_of(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service), "create_app put it there"
     return service
+
+
+def owner_of(request: Request) -> str:
+    """Whose request this is: the id of its API key, or of everybody where no key is asked for."""
+    return str(request.scope.get("owner", LOCAL))

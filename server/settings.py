@@ -45,7 +45,13 @@ class Settings:
     model_id: str = "gpt4video"
     """The name under `/v1/models`, and the one that requests may leave out."""
     data_dir: Path | None = None
-    """Where posted files and drawn videos lie; None is a temporary folder that ends with the server."""
+    """Where the database and the blobs lie; None is a temporary folder that ends with the server."""
+    database_url: str | None = None
+    """`sqlite:///FILE` or `postgresql://USER@HOST/NAME`; None is a file in `data_dir`."""
+    database_seconds: float = 5.0
+    """How long a request waits for a database that somebody else has locked; then it is answered 503."""
+    blob_url: str | None = None
+    """Where the bytes of files and videos lie: a folder or `s3://BUCKET/PREFIX`; None is in `data_dir`."""
     max_body_bytes: int = 128 * MIB
     """Largest request body; more is answered 413."""
     max_messages: int = 2000

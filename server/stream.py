@@ -25,7 +25,7 @@ from gpt4video.messages import Finished, Usage
 from server.errors import ApiError, ClientGone, as_api_error
 from server.guards import unless_gone
 from server.jobs import Told
-from server.store import VideoRecord, now
+from server.state.records import VideoRecord, now
 
 log = logging.getLogger("gpt4video.server")
 

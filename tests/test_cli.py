@@ -16,7 +16,7 @@ from gpt4video.errors import Busy, GenerationFailed, Refused, VideoError
 from gpt4video.messages import Piece
 from gpt4video.safety import SafetyFilter
 from gpt4video.video import Clip, encode_mp4, open_video, probe
-from server.store import VideoRecord
+from server.state.records import VideoRecord
 from tests import tiny
 from tests.commands.test_chat import Eyes, Pen, Talk
 

@@ -10,7 +10,7 @@ from gpt4video.messages import user
 from server.errors import bad_request
 from server.guards import unless_gone
 from server.schemas import AskRequest, parse
-from server.service import Service, service_of
+from server.service import Service, owner_of, service_of
 from server.stream import Answer, Envelope, EventStream, usage_json, whole
 
 router = APIRouter()
@@ -30,13 +30,13 @@ async def ask(request: Request) -> Response:
         asked = parse(AskRequest, fields)
         service.check_drawing(asked.options())
         data = await video.read()
-    return await unless_gone(request.receive, _answer(service, asked, data))
+    return await unless_gone(request.receive, _answer(service, asked, data, owner_of(request)))
 
 
-async def _answer(service: Service, asked: AskRequest, data: bytes) -> Response:
+async def _answer(service: Service, asked: AskRequest, data: bytes, owner: str) -> Response:
     service.assistant.language_model.check((user(asked.question),))
-    clip = await service.reader.clip(data, service.assistant.encoder.sampling, "video")
-    told = service.answer((user(clip, asked.question),), asked.params(), asked.options(), True)
+    clip = await service.reader.clip(data, service.assistant.encoder.sampling, "video", owner)
+    told = service.answer((user(clip, asked.question),), asked.params(), asked.options(), True, owner)
     if asked.stream:
         envelope = Envelope(service.settings.model_id)
         return await EventStream.begin(

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from gpt4video.messages import DrawOptions
 from server.guards import unless_gone
 from server.schemas import ChatRequest
-from server.service import Service, service_of
+from server.service import Service, owner_of, service_of
 from server.stream import Envelope, EventStream, whole
 
 router = APIRouter()
@@ -23,12 +23,12 @@ async def create(request: Request, body: ChatRequest) -> Response:
     body.refuse_the_unsupported()
     draw = body.video.options() if body.video and body.allow_video else DrawOptions()
     service.check_drawing(draw)
-    return await unless_gone(request.receive, _answer(service, body, draw))
+    return await unless_gone(request.receive, _answer(service, body, draw, owner_of(request)))
 
 
-async def _answer(service: Service, body: ChatRequest, draw: DrawOptions) -> Response:
-    conversation = await service.reader.conversation(body.messages, service.assistant)
-    told = service.answer(conversation, body.params(), draw, body.allow_video)
+async def _answer(service: Service, body: ChatRequest, draw: DrawOptions, owner: str) -> Response:
+    conversation = await service.reader.conversation(body.messages, service.assistant, owner)
+    told = service.answer(conversation, body.params(), draw, body.allow_video, owner)
     envelope = Envelope(service.settings.model_id)
     if not body.stream:
         return JSONResponse(envelope.completion(await whole(told)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gpt4video.errors import InputError
 from server.errors import bad_request
-from server.service import service_of
-from server.store import FileRecord, keep_upload
+from server.service import owner_of, service_of
+from server.state.records import FileRecord
 
 router = APIRouter()
 
@@ -30,19 +29,17 @@ async def create(request: Request) -> dict[str, Any]:
             raise bad_request(message, code="missing_required_parameter", param="file")
         if purpose not in PURPOSES:
             raise bad_request(f"purpose must be one of {', '.join(PURPOSES)}.", param="purpose")
-        draft = FileRecord((upload.filename or "video")[:255], str(purpose), 0, "")
-        target = service.files.path(draft.id)
-        size, digest = await asyncio.to_thread(keep_upload, upload.file, target)
-    try:
-        video = await service.clips.look_inside(target)
-    except InputError as error:
-        target.unlink()
-        raise bad_request(error.message, code=error.code, param="file") from error
-    except BaseException:
-        target.unlink()
-        raise
-    record = FileRecord(draft.filename, draft.purpose, size, digest, draft.id, draft.created_at, video)
-    return service.files.put(record).as_json()
+        async with service.blobs.draft() as draft:
+            await draft.copy(upload.file)
+            try:
+                video = await service.clips.look_inside(draft.path)
+            except InputError as error:
+                raise bad_request(error.message, code=error.code, param="file") from error
+            name = (upload.filename or "video")[:255]
+            record = FileRecord(
+                name, str(purpose), draft.size, draft.sha256, owner=owner_of(request), video=video
+            )
+            return (await service.files.put(record, {record.variant: draft})).as_json()
 
 
 @router.get("/v1/files")
@@ -55,26 +52,26 @@ async def list_files(
 ) -> dict[str, Any]:
     """A page of files, newest first."""
     where = {"purpose": purpose} if purpose else None
-    page = service_of(request).files.page(after, limit, order, where)
+    page = await service_of(request).files.page(owner_of(request), after, limit, order, where)
     return page.as_json([record.as_json() for record in page.records])
 
 
 @router.get("/v1/files/{id}")
 async def retrieve(request: Request, id: str) -> dict[str, Any]:
     """One file object."""
-    return service_of(request).files.get(id).as_json()
+    return (await service_of(request).files.get(id, owner_of(request))).as_json()
 
 
 @router.get("/v1/files/{id}/content")
 async def content(request: Request, id: str) -> Response:
     """The bytes as they came; always a download, never a page of this origin."""
-    files = service_of(request).files
-    record = files.get(id)
-    return FileResponse(files.path(id), media_type="application/octet-stream", filename=record.filename)
+    service, owner = service_of(request), owner_of(request)
+    record, asset = await service.files.get(id, owner), await service.files.asset(id, owner)
+    return service.blobs.response(asset, record.filename)
 
 
 @router.delete("/v1/files/{id}")
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a file and its bytes."""
-    service_of(request).files.delete(id)
+    await service_of(request).files.delete(id, owner_of(request))
     return {"id": id, "object": "file", "deleted": True}

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from gpt4video.interfaces import DrawerLimits
 from server.service import Service, service_of
-from server.store import now
+from server.state.records import now
 
 router = APIRouter()
 

@@ -6,15 +6,15 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from gpt4video.errors import Refused
 from gpt4video.interfaces import Door
 from gpt4video.messages import DrawOptions, GenerationRequest
 from server.errors import ApiError, bad_request
 from server.schemas import VideoCreate, VideoRemix, parse
-from server.service import Service, service_of
-from server.store import VideoRecord
+from server.service import Service, owner_of, service_of
+from server.state.records import VideoRecord
 
 router = APIRouter()
 
@@ -29,7 +29,7 @@ async def create(request: Request) -> dict[str, Any]:
     service.demand_ready()
     body = parse(VideoCreate, await _fields(request))
     service.demand_model(body.model)
-    return _as_json(service, await _submit(service, body.prompt, body.options()))
+    return _as_json(service, await _submit(service, owner_of(request), body.prompt, body.options()))
 
 
 @router.post("/v1/videos/{id}/remix")
@@ -37,7 +37,7 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
     """Draw a changed prompt with the size, length and noise of an earlier video."""
     service = service_of(request)
     service.demand_ready()
-    source = service.videos.get(id)
+    source = await service.videos.get(id, owner_of(request))
     if source.status != "completed":
         raise ApiError(404, "This video is not ready.", code="video_not_ready", param="id")
     body = parse(VideoRemix, await _fields(request))
@@ -48,7 +48,7 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         guidance=source.guidance,
         seed=source.seed,
     )
-    return _as_json(service, await _submit(service, body.prompt, options, source.id))
+    return _as_json(service, await _submit(service, source.owner, body.prompt, options, source.id))
 
 
 async def _fields(request: Request) -> dict[str, Any]:
@@ -70,7 +70,7 @@ async def _fields(request: Request) -> dict[str, Any]:
 
 
 async def _submit(
-    service: Service, prompt: str, options: DrawOptions, remixed_from: str | None = None
+    service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None = None
 ) -> VideoRecord:
     """Options and words are judged before anything is queued."""
     assistant = service.assistant
@@ -82,7 +82,7 @@ async def _submit(
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
-    return service.jobs.submit(assistant, GenerationRequest(prompt, options), remixed_from)
+    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
 
 
 def _as_json(service: Service, record: VideoRecord) -> dict[str, Any]:
@@ -99,7 +99,7 @@ async def list_videos(
 ) -> dict[str, Any]:
     """A page of videos, newest first."""
     service = service_of(request)
-    page = service.videos.page(after, limit, order)
+    page = await service.videos.page(owner_of(request), after, limit, order)
     return page.as_json([_as_json(service, record) for record in page.records])
 
 
@@ -107,7 +107,7 @@ async def list_videos(
 async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too."""
     service = service_of(request)
-    record = service.videos.get(id)
+    record = await service.videos.get(id, owner_of(request))
     headers = {} if record.finished else {"openai-poll-after-ms": POLL_AFTER_MS}
     return JSONResponse(_as_json(service, record), headers=headers)
 
@@ -116,27 +116,26 @@ async def retrieve(request: Request, id: str) -> Response:
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a video; one that is being drawn stops between two steps."""
     service = service_of(request)
-    service.videos.get(id)
+    await service.videos.delete(id, owner_of(request))
     await service.jobs.cancel(id)
-    service.videos.delete(id)
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
 @router.get("/v1/videos/{id}/content")
 async def content(request: Request, id: str, variant: str = "video") -> Response:
     """The mp4, whole or by `Range`."""
-    record = service_of(request).videos.get(id)
+    service, owner = service_of(request), owner_of(request)
+    record = await service.videos.get(id, owner)
     if variant != "video":
         raise bad_request("variant: only 'video' fits here.", param="variant")
     if record.status == "failed":
         assert record.error is not None, "a failed record says why"
         raise ApiError(404, "This video failed: " + record.error["message"], code="video_not_ready")
-    if record.status != "completed":
-        raise ApiError(404, "This video is not ready.", code="video_not_ready")
-    return FileResponse(
-        service_of(request).videos.path(id),
-        media_type="video/mp4",
-        filename=f"{id}.mp4",
+    asset = await service.videos.asset(id, owner, variant)
+    return service.blobs.response(
+        asset,
+        f"{id}.mp4",
+        media_type=asset.media_type,
         content_disposition_type="inline",
         headers={"Cache-Control": "private, max-age=3600"},
     )
