@@ -17,13 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.errors import ApiError, answer, as_api_error
 from server.keys import Key, Keys
-from server.limits import Limits
 from server.origin import demand_own_host, demand_own_origin
-from server.settings import Settings
+from server.settings import Limits, Settings
 from server.signing import Signer
+from server.state.records import LOCAL
 
-LOCAL = "local"
-"""The owner of everything on a server that asks nobody for a key."""
 NOBODY = "nobody"
 """The owner of nothing: who asks for what is open to all."""
 

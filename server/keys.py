@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, update
 
 from gpt4video.errors import InputError
-from server.limits import Limits
+from server.settings import Limits
 from server.state import tables
 from server.state.database import Database
 
@@ -96,7 +96,9 @@ class Keys:
         """Whether any key was ever made."""
         if self._none_until > time.monotonic():
             return False
-        found = self._none_until < 0 or await self._database.one(select(tables.keys.c.id).limit(1)) is not None
+        found = (
+            self._none_until < 0 or await self._database.one(select(tables.keys.c.id).limit(1)) is not None
+        )
         # Rows never go, so a yes is for ever; a no is asked again soon.
         self._none_until = -1.0 if found else time.monotonic() + REMEMBERED
         return found

@@ -1,21 +1,23 @@
 """`gpt4video keys`: make, list and revoke API keys in a server's database, whether or not it runs.
 
-    gpt4video keys create --name NAME [limits] [--json]     the key is shown once
-    gpt4video keys list [--json]
-    gpt4video keys revoke KEY [--json]                      by id, or by a name that only one has
+gpt4video keys create --name NAME [limits] [--json]     the key is shown once
+gpt4video keys list [--json]
+gpt4video keys revoke KEY [--json]                      by id, or by a name that only one has
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt4video.commands.command import DONE, Command, print_json, say
 from gpt4video.errors import Gpt4VideoError, InputError
+from server.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from server.keys import Key, Keys
@@ -54,24 +56,43 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from server.errors import ApiError
-    from server.keys import Keys
-    from server.settings import settings_of
-    from server.state.database import Database
 
     settings = settings_of(args.settings, data_dir=args.data, database_url=args.database)
-    url = settings.kept_in
+    try:
+        async with opened(settings) as keys:
+            if keys is None:
+                message = "Which database? --data, --database or --settings says where the server keeps it."
+                raise InputError(message)
+            return await ACTIONS[args.action](keys, args)
+    except ApiError as error:  # what a client of the server would be told of its database
+        raise Gpt4VideoError(str(error.body["error"]["message"])) from error
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[Keys | None, None]:
+    """The keys of the database that these settings name; None where everything is temporary."""
+    from server.keys import Keys
+    from server.state.database import FILE_NAME, Database, sqlite_url
+
+    folder = settings.data_dir
+    url = settings.database_url or (folder and sqlite_url(folder / FILE_NAME))
     if url is None:
-        raise InputError("Which database? --data, --database or --settings says where the server keeps it.")
-    if settings.data_dir is not None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        yield None
+        return
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     database = Database(url)
     try:
         await database.open()
-        return await ACTIONS[args.action](Keys(database, settings.limits), args)
-    except ApiError as error:  # what a client of the server would be told of its database
-        raise Gpt4VideoError(error.body["error"]["message"] or "") from error
+        yield Keys(database, settings.limits)
     finally:
         await database.close()
+
+
+async def any_in(settings: Settings) -> bool:
+    """Whether a key was ever made in the database that these settings name."""
+    async with opened(settings) as keys:
+        return keys is not None and await keys.exist()
 
 
 async def _create(keys: Keys, args: argparse.Namespace) -> int:

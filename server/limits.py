@@ -15,11 +15,11 @@ import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
-from gpt4video.messages import Event, Finished, TextDelta
+from gpt4video.messages import Event, Finished, TextDelta, VideoFailed, VideoRequested
 from server.errors import ApiError
 from server.settings import Limits
 
@@ -108,6 +108,10 @@ class Account:
         return told
 
 
+UNLIMITED = Account.of(Limits())
+OVER_QUOTA = "quota_exceeded"
+
+
 class Ledger:
     """All accounts of this process, and the days' video seconds of all processes."""
 
@@ -116,51 +120,70 @@ class Ledger:
         self._now = now
         self._accounts: dict[str, Account] = {}
 
-    def account(self, owner: str, limits: Limits) -> Account:
+    def know(self, owner: str, limits: Limits) -> Account:
         """The account of a key; a full new one where its limits have changed."""
         account = self._accounts.get(owner)
         if account is None or account.limits != limits:
             account = self._accounts[owner] = Account.of(limits)
         return account
 
-    async def headers(self, owner: str, limits: Limits) -> dict[str, str]:
+    def account(self, owner: str) -> Account:
+        """The account of an owner whose request came in; one without limits for others."""
+        return self._accounts.get(owner) or UNLIMITED
+
+    async def headers(self, owner: str) -> dict[str, str]:
         """What is left of everything that is limited."""
-        told = self.account(owner, limits).headers()
-        if (most := limits.video_seconds_per_day) is not None:
+        account = self.account(owner)
+        told = account.headers()
+        if (most := account.limits.video_seconds_per_day) is not None:
             left = max(0.0, most - await self._spending.spent(owner, self._day))
             told |= _triple("video-seconds", f"{most:g}", f"{left:g}", self._until_midnight)
         return told
 
-    async def draw(self, owner: str, limits: Limits, seconds: float) -> None:
+    async def draw(self, owner: str, seconds: float) -> None:
         """Charge a drawing, or raise a 429 `quota_exceeded` that says when the next day begins."""
-        most = limits.video_seconds_per_day
+        most = self.account(owner).limits.video_seconds_per_day
         if most is None or await self._spending.spend(owner, self._day, seconds, most):
             return
-        raise ApiError(
-            429,
-            f"This key may have {most:g} seconds of video drawn a day, and {seconds:g} more are too many.",
-            type="insufficient_quota",
-            code="quota_exceeded",
-            headers=retry_after(self._until_midnight),
-        )
+        wait = retry_after(self._until_midnight)
+        raise ApiError(429, _over(most, seconds), type="insufficient_quota", code=OVER_QUOTA, headers=wait)
 
     async def metered(
-        self, events: AsyncIterator[Event], owner: str, limits: Limits
+        self,
+        respond: Callable[[bool], AsyncIterator[Event]],
+        owner: str,
+        allow_video: bool,
+        seconds: float,
     ) -> AsyncGenerator[Event, None]:
-        """The events of an answer, as they are; its tokens are charged, also to those who leave early."""
+        """The events of `respond(allow_video)`, charged to their owner.
+
+        Tokens are charged at the end, also to those who leave before. A key that has no `seconds` of video
+        left today is answered in words: a video that is wanted all the same fails as `quota_exceeded`.
+        """
+        account = self.account(owner)
+        most = account.limits.video_seconds_per_day
+        over = most is not None and await self._spending.spent(owner, self._day) + seconds > most
         pieces, used = 0, None
         try:
-            async with aclosing(cast("AsyncGenerator[Event, None]", events)):
+            async with aclosing(
+                cast("AsyncGenerator[Event, None]", respond(allow_video and not over))
+            ) as events:
                 async for event in events:
                     match event:
                         case TextDelta():
                             pieces += 1
                         case Finished():
                             used = event.usage.total_tokens
+                        case VideoRequested() if most is not None:
+                            await self._spending.spend(owner, self._day, seconds, math.inf)
+                        case VideoFailed(code="video_not_allowed") if (
+                            most is not None and over and allow_video
+                        ):
+                            event = replace(event, code=OVER_QUOTA, message=_over(most, seconds))
                     yield event
         finally:
-            if (tokens := self.account(owner, limits).tokens) is not None:
-                tokens.take(pieces if used is None else used)
+            if account.tokens is not None:
+                account.tokens.take(pieces if used is None else used)
 
     @property
     def _day(self) -> str:
@@ -171,6 +194,10 @@ class Ledger:
         now = self._now()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
         return (midnight - now).total_seconds()
+
+
+def _over(most: float, seconds: float) -> str:
+    return f"This key may have {most:g} seconds of video drawn a day, and {seconds:g} more are too many."
 
 
 def too_many(message: str, wait: float) -> ApiError:

@@ -1,8 +1,8 @@
 """The server's process: uvicorn, but SIGTERM lets what is under way end first.
 
-    SIGTERM    /ready is 503 and new work is refused; answers and drawings under way end, up to `drain_seconds`;
-               then the listening socket closes and the process ends with status 0
-    SIGTERM again, or SIGINT (Ctrl-C)     ends now: streams are cut, unfinished jobs go back to the queue
+SIGTERM    /ready is 503 and new work is refused; answers and drawings under way end, up to `drain_seconds`;
+           then the listening socket closes and the process ends with status 0
+SIGTERM again, or SIGINT (Ctrl-C)     ends now: streams are cut, unfinished jobs go back to the queue
 """
 
 from __future__ import annotations

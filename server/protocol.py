@@ -48,7 +48,11 @@ class HttpProtocol(H11Protocol):
         self._stop_waiting()
         body = json.dumps(bad_request(msg, code="invalid_request").body).encode()
         headers = [("content-type", "application/json"), ("connection", "close")]
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

@@ -95,9 +95,7 @@ class Settings:
     """Most long bodies that come in at the same time; more are answered 503."""
 
 
-def settings_of(
-    file: Path | None, environment: Mapping[str, str] = os.environ, **given: Any
-) -> Settings:
+def settings_of(file: Path | None, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
     """Settings from a YAML file, over it the environment, over both what was `given` (None: was not).
 
     Raises `ConfigError` for a field that nobody knows or a value that does not fit.

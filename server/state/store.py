@@ -10,7 +10,19 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, Generic
 
-from sqlalchemy import ColumnElement, RowMapping, Table, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.errors import ApiError, bad_request, not_found
@@ -106,6 +118,12 @@ class Store(Generic[R]):
         query = query.order_by(*(column.asc() if order == "asc" else column.desc() for column in place))
         records = [self._of(row) for row in await self._shelf.database.rows(query)]
         return Page(records[:limit], len(records) > limit)
+
+    async def counts(self, column: str) -> dict[str, int]:
+        """How many records of all owners there are, by what stands in a column."""
+        what = self._table.c[column]
+        rows = await self._shelf.database.rows(select(what, func.count().label("count")).group_by(what))
+        return {row[column]: row["count"] for row in rows}
 
     async def asset(self, id: str, owner: str, variant: str | None = None) -> Asset:
         """The bytes of a record, or a picture of it; a 404 where there are none, a 410 once expired."""

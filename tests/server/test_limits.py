@@ -86,27 +86,29 @@ async def test_a_days_video_seconds_end_at_midnight():
     now = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
     ledger = Ledger(Purse(), now=lambda: now)
     limits = Limits(video_seconds_per_day=5)
-    await ledger.draw("key_1", limits, 4)
-    told = await ledger.headers("key_1", limits)
+    ledger.know("key_1", limits)
+    ledger.know("key_2", limits)
+    await ledger.draw("key_1", 4)
+    told = await ledger.headers("key_1")
     assert told["x-ratelimit-remaining-video-seconds"] == "1"
     assert told["x-ratelimit-reset-video-seconds"] == "1h0m0s"
     with pytest.raises(ApiError) as refused:
-        await ledger.draw("key_1", limits, 2)
+        await ledger.draw("key_1", 2)
     error = refused.value
     assert (error.body["error"]["type"], error.body["error"]["code"]) == (
         "insufficient_quota",
         "quota_exceeded",
     )
     assert error.headers["Retry-After"] == "3600"
-    await ledger.draw("key_2", limits, 2)
+    await ledger.draw("key_2", 2)
     now = datetime(2026, 2, 1, 0, 1, tzinfo=UTC)
-    await ledger.draw("key_1", limits, 2)
+    await ledger.draw("key_1", 2)
 
 
 async def test_without_a_limit_nothing_is_counted():
     ledger = Ledger(Purse())
-    await ledger.draw("key_1", Limits(), 1e9)
-    assert await ledger.headers("key_1", Limits()) == {}
+    await ledger.draw("key_1", 1e9)
+    assert await ledger.headers("key_1") == {}
 
 
 def test_a_limit_of_nothing_is_a_mistake():
