@@ -1,6 +1,8 @@
 """The console script: everything of `gpt4video.cli`, `serve` and `keys`.
 
-    gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER]
+    gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER] [--allow-anonymous] [--data FOLDER]
+                    [--database URL] [--blobs URL] [--settings FILE] [--log-format text|json]
+    gpt4video keys  create | list | revoke
 
 Nothing heavy is imported here: the page answers while the model loads.
 """
@@ -14,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt4video import cli
@@ -21,6 +24,7 @@ from gpt4video.checkpoint import PARTS, AssistantConfig, find
 from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
 from gpt4video.errors import InputError
 from server import keys_command, logs
+from server.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -33,6 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=Path,
+        help="where files, videos, jobs and keys are kept (default: a folder that ends with the server)",
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME (default: a file in --data)",
+    )
+    parser.add_argument(
+        "--blobs", metavar="URL", help="a folder or s3://BUCKET/PREFIX for the bytes (default: in --data)"
+    )
     parser.add_argument(
         "--settings",
         metavar="FILE",
@@ -93,8 +111,8 @@ def guarded(settings: Settings, host: str, anonymous: bool) -> Settings:
         return replace(settings, allowed_hosts=settings.allowed_hosts or ("*",))
     if not asyncio.run(keys_command.any_in(settings)):
         raise InputError(
-            f"Others can reach {host}, and no key was made yet: `gpt4video keys create --name NAME --data FOLDER` "
-            "makes one for a server with the same --data. --allow-anonymous serves everybody."
+            f"Others can reach {host}, and there is no key yet: `gpt4video keys create --name NAME --data "
+            "FOLDER` makes one for a server on the same --data; --allow-anonymous serves everybody."
         )
     return replace(settings, demand_keys=True)
 

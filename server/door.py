@@ -46,7 +46,7 @@ class Door:
             scope["owner"], scope["limits"] = await self._who(scope)
         except Exception as error:
             return await answer(Request(scope), as_api_error(error))(scope, receive, send)
-        await self.app(scope, receive, send)
+        return await self.app(scope, receive, send)
 
     async def _who(self, scope: Scope) -> tuple[str, Limits]:
         """The owner and what they may use. Raises an `ApiError` for whoever may not come in."""

@@ -58,7 +58,7 @@ class RequestId:
 
 
 class Draining:
-    """Counts what is under way, and refuses new work once `begun` is set: the server ends when all is done."""
+    """Counts what is under way; once the end has `begun`, new work is refused and what is there goes on."""
 
     def __init__(self, app: ASGIApp, state: Drain) -> None:
         self.app = app
@@ -169,7 +169,7 @@ class BodyLimit:
         async def counted() -> Message:
             nonlocal seen, whole
             try:
-                # After the body comes the client's leaving, which may be waited for as long as the work takes.
+                # After the body comes the client's leaving: waited for as long as the work takes.
                 async with asyncio.timeout(None if whole else self._idle):
                     message = await receive()
             except TimeoutError:

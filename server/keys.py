@@ -1,8 +1,8 @@
 """API keys: made once, shown once, kept as digests.
 
-    g4v_…  (256 random bits) --- SHA-256 ---> digest in the table `keys`, beside a name and limits of its own
+    g4v_…  (256 random bits) --- SHA-256 ---> digest in the table `keys`, named and limited
 
-A key that is random in every bit needs no slow hash and no salt. It is found by its digest and the digests are
+A key that is random in every bit needs no slow hash and no salt. It is found by its digest, and digests are
 compared in constant time. A revoked key keeps its row: a server that ever had keys never becomes an open one.
 """
 
@@ -78,7 +78,7 @@ class Keys:
         return [_key(row) for row in rows]
 
     async def revoke(self, id: str) -> Key:
-        """Make a key useless, for ever; by its id, or by its name where only one has it. Raises `InputError`."""
+        """Make a key useless, by its id or by a name that only one has. Raises `InputError`."""
         keys = await self.all()
         meant = [key for key in keys if key.id == id] or [
             key for key in keys if key.name == id and key.revoked_at is None

@@ -75,7 +75,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Keys | None, None]:
     from server.state.database import FILE_NAME, Database, sqlite_url
 
     folder = settings.data_dir
-    url = settings.database_url or (folder and sqlite_url(folder / FILE_NAME))
+    url = settings.database_url or (sqlite_url(folder / FILE_NAME) if folder else None)
     if url is None:
         yield None
         return

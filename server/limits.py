@@ -1,7 +1,7 @@
 """How much one key may ask for, and the headers that say how much is left.
 
     requests      POST /v1/…             a minute     a bucket that fills evenly, in this process
-    tokens        read and written       a minute     the same; charged when an answer ends, so it may go below 0
+    tokens        read and written       a minute     the same; charged at an answer's end, so maybe below 0
     at once       POST /v1/…             now          counted in this process
     video seconds asked to be drawn      a day (UTC)  in the database, shared by all processes
 

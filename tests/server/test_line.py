@@ -30,7 +30,7 @@ def videos_of(sdk, words):
 
 
 def test_a_chat_stands_behind_a_job_and_a_job_behind_a_chat(sdk, http, assistant):
-    assistant.drawer.step_seconds = 0.05
+    assistant.drawer.step_seconds = 0.2
     job = http.post("/v1/videos", json={"prompt": "first"}).json()
     assert job["queue_position"] == 0
     told = videos_of(sdk, "Draw a red circle")
