@@ -87,7 +87,9 @@ def serve(args: argparse.Namespace) -> int:
         from server.process import Server
 
         logs.install(args.log_format)
-        server = Server(create_app(load, settings))
+        app = create_app(load, settings)
+        app.state.service.clips.demand_confined()
+        server = Server(app)
         host = f"[{args.host}]" if ":" in args.host else args.host
         say(
             f"gpt4video is on http://{host}:{listener.getsockname()[1]} and loads its model; Ctrl-C stops it."

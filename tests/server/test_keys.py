@@ -239,7 +239,8 @@ def test_so_many_requests_at_once_and_no_more(make, folder):
     body = {"messages": messages, "stream": True, "max_tokens": 5000}
     with serving(folder) as url, client(url, key) as owner:
         with owner.stream("POST", "/v1/chat/completions", json=body) as stream:
-            next(stream.iter_lines())
+            lines = stream.iter_lines()  # kept: the connection ends with its reader
+            next(lines)
             assert owner.post("/v1/chat/completions", json=HELLO).status_code == 429
         until(lambda: owner.post("/v1/chat/completions", json=HELLO).status_code == 200, 20)
 
@@ -277,8 +278,11 @@ async def test_an_address_is_good_for_one_video_in_one_form_for_a_while(tmp_path
     path, _, query = address.partition("?")
     given = dict(pair.split("=") for pair in query.split("&"))
     assert signer.signer_of(path, given) == "key_1" and signer.signed("video_1", "key_1") == address
-    for change in ({"by": "key_2"}, {"variant": "thumbnail"}, {"expires": str(int(given["expires"]) + 1)},
-                   {"signature": ""}, {"expires": "soon"}, {"signature": given["signature"] + "é"}):  # fmt: skip
+    changes = (
+        {"by": "key_2"}, {"variant": "thumbnail"}, {"expires": str(int(given["expires"]) + 1)},
+        {"signature": ""}, {"expires": "soon"}, {"signature": given["signature"] + "é"},
+    )  # fmt: skip
+    for change in changes:
         assert signer.signer_of(path, {**given, **change}) is None, change
     assert signer.signer_of("/v1/videos/video_2/content", given) is None
     assert signer.signer_of("/v1/videos/video_1", given) is None
