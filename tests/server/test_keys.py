@@ -245,6 +245,40 @@ def test_so_many_requests_at_once_and_no_more(make, folder):
         until(lambda: owner.post("/v1/chat/completions", json=HELLO).status_code == 200, 20)
 
 
+def test_a_player_needs_no_key_for_the_address_of_a_video(make, folder, capsys):
+    key = make()
+    with serving(folder) as url, client(url, key) as owner, client(url, None) as player:
+        body = {"messages": [{"role": "user", "content": "draw a red circle"}]}
+        (video,) = owner.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["videos"]
+        assert owner.get(f"/v1/videos/{video['id']}").json()["url"] == video["url"]
+        told = player.get(video["url"], headers={"Range": "bytes=0-99"})
+        assert (told.status_code, told.headers["content-type"], len(told.content)) == (206, "video/mp4", 100)
+        assert player.head(video["url"]).status_code == 200
+        plain, _, query = video["url"].partition("?")
+        for address, status in (
+            (plain, 401),
+            (f"{plain}?{query.replace('variant=video', 'variant=thumbnail')}", 403),
+            (f"/v1/videos/{video['id']}?{query}", 403),
+            (f"/v1/models?{query}", 403),
+            (f"{plain}?{query[:-3]}", 403),
+        ):
+            assert player.get(address).status_code == status, address
+        assert player.delete(video["url"]).status_code == 403
+        stream = owner.post("/v1/chat/completions", json={**body, "stream": True}).text
+        assert "signature=" in stream
+        main(["keys", "revoke", "me", "--data", str(folder)])
+        capsys.readouterr()
+        until(lambda: player.get(video["url"]).status_code == 401, 10)
+
+
+def test_an_open_server_signs_nothing(folder):
+    with serving(folder) as url, client(url, None) as anybody:
+        body = {"messages": [{"role": "user", "content": "draw a red circle"}]}
+        (video,) = anybody.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["videos"]
+        assert video["url"] == f"/v1/videos/{video['id']}/content"
+        assert anybody.get(video["url"]).status_code == 200
+
+
 async def test_servers_of_one_database_share_days_and_the_secret_of_addresses(tmp_path):
     from server.state.spent import Spent
 
