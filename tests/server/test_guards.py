@@ -75,20 +75,20 @@ def test_a_whole_request_may_take_longer_than_a_body_may_be_silent():
 
 
 def test_too_many_uploads_at_once_are_503_and_a_chat_is_answered_beside_them():
-    with served(max_uploads=3, body_idle_seconds=30) as url, ExitStack() as stack:
+    with served(max_uploads=3, body_idle_seconds=200) as url, ExitStack() as stack:
         coming = [stack.enter_context(connect(url)) for _ in range(3)]
         for connection in coming:
             connection.sendall(post(1_000_000))
 
         def one_more():
-            return httpx2.post(f"{url}/v1/files", files={"file": b"x" * 100_000}, timeout=30)
+            return httpx2.post(f"{url}/v1/files", files={"file": b"x" * 100_000}, timeout=60)
 
-        until(lambda: one_more().status_code == 503, 20)
+        until(lambda: one_more().status_code == 503, 90)
         refused = one_more()
         assert refused.json()["error"]["code"] == "queue_full" and refused.headers["retry-after"]
         assert httpx2.post(f"{url}/v1/chat/completions", json=HELLO, timeout=30).status_code == 200
         coming.pop().close()
-        until(lambda: one_more().status_code == 400, 20)
+        until(lambda: one_more().status_code == 400, 90)
 
 
 def test_an_answer_that_takes_too_long_is_504_and_its_work_ends():
