@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import gpt4video
-from server import errors
+from server import errors, openapi
 from server.guards import BodyLimit, RequestId
 from server.observe import Observe
 from server.routes import ask, chat, files, health, metrics, models, moderations, page, videos
@@ -45,5 +45,6 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
     app.add_middleware(RequestId)
     for room in (chat, ask, videos, files, models, moderations, health, metrics, page):
         app.include_router(room.router)
+    openapi.install(app)
     app.mount("/web", page.static)
     return app
