@@ -43,8 +43,10 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Observe, metrics=service.metrics, traces=service.traces)
     app.add_middleware(RequestId)
-    for room in (chat, ask, videos, files, models, moderations, health, metrics, page):
+    rooms = (chat, ask, videos, files, models, moderations, health, metrics, page)
+    for room in rooms:
         app.include_router(room.router)
+    app.state.routes = [route for room in rooms for route in room.router.routes]
     openapi.install(app)
     app.mount("/web", page.static)
     return app

@@ -89,8 +89,14 @@ def error(status: int) -> dict[str, Any]:
 
 
 def stream(what: str, example: str) -> dict[str, Any]:
-    """The content of a route that answers with Server-Sent Events."""
-    return {SSE: {"schema": {"type": "string", "description": what}, "example": example}}
+    """The content of a route that answers with Server-Sent Events; the schema is that of one event."""
+    event = {
+        "type": "object",
+        "description": what,
+        "required": ["data"],
+        "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    }
+    return {SSE: {"schema": event, "example": example}}
 
 
 def file(*kinds: str) -> dict[str, Any]:

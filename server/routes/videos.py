@@ -74,10 +74,12 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
     return service.shown(await _submit(service, source.owner, body.prompt, options, source.id))
 
 
-@router.post("/v1/videos/{kind}", include_in_schema=False)
-async def unsupported(kind: Literal["edits", "extensions", "characters"]) -> None:
+@router.post("/v1/videos/edits", include_in_schema=False)
+@router.post("/v1/videos/extensions", include_in_schema=False)
+@router.post("/v1/videos/characters", include_in_schema=False)
+async def unsupported() -> None:
     """Videos are drawn from words; none is edited, made longer or taken as a character."""
-    message = f"/v1/videos/{kind} is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
+    message = "This is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
     raise ApiError(404, message, code="unsupported_endpoint")
 
 
