@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
@@ -203,4 +203,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Gpt4VideoError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ClientGone, _on_gone)
+    app.add_exception_handler(ClientDisconnect, _on_gone)  # in the middle of its body
     app.add_exception_handler(Exception, _on_error)

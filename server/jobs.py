@@ -196,6 +196,14 @@ class Jobs:
         self._model = model
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def under_way(self) -> int:
+        """How many this process draws."""
+        return len(self._tasks)
+
+    def drain(self) -> None:
+        """Take no more jobs."""
+
     async def submit(
         self,
         assistant: Assistant,

@@ -3,8 +3,8 @@
     answers(VideoObject, 404)         what a route answers: its object, and its errors
     takes(VideoCreate, json=…, form=…)   what it takes, where the route reads the body itself
 
-Errors that any route under /v1 can give (a key is missing, the body is too large, too much at once, our own
-mistakes) are added for all of them in one place, `ALWAYS`.
+Errors that any route can give (a key is missing, the body is too large, too much at once, our own mistakes)
+are added for all of them in one place, `ALWAYS`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ REASONS: dict[int, tuple[str, str]] = {
 
 ALWAYS = (401, 403, 405, 408, 413, 429, 500, 503, 504, 507)
 """What every route under /v1 can answer."""
+ELSEWHERE = (403, 405, 500, 503)
+"""What every other route can answer."""
 
 MESSAGES = [{"role": "user", "content": "Draw a red circle moving to the left."}]
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -193,7 +195,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in operations.values():
             responses = operation["responses"]
             responses.pop("422", None)  # misfits are 400 here
-            if path.startswith("/v1/"):
-                for status in ALWAYS:
-                    responses.setdefault(str(status), error(status))
+            for status in ALWAYS if path.startswith("/v1/") else ELSEWHERE:
+                responses.setdefault(str(status), error(status))
     return told

@@ -107,6 +107,7 @@ async def _submit(
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
+    await service.ledger.draw(owner, service.seconds(options))
     return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
 
 
