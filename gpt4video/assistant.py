@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -52,6 +53,7 @@ from gpt4video.messages import (
     VideoRequested,
     user,
 )
+from gpt4video.stages import Fact, stage, tell
 from gpt4video.streams import blocking, closing, emitted
 from gpt4video.video import Clip
 
@@ -171,20 +173,28 @@ class Assistant:
         for clip in message.clips:
             if not verdict.allowed:
                 break
-            verdict = await asyncio.to_thread(self.safety.clip, clip, "posted_video")
+            verdict = await self._watched(clip, "posted_video")
         return verdict
 
     async def _judged(self, words: str, door: Door) -> Verdict:
         """Safety on words, in a thread: a long text must not hold up everybody else."""
-        return await asyncio.to_thread(self.safety.text, words, door)
+        with stage("safety", door=door) as facts:
+            return _noted(await asyncio.to_thread(self.safety.text, words, door), facts)
+
+    async def _watched(self, clip: Clip, door: Door) -> Verdict:
+        """Safety on frames, in a thread."""
+        with stage("safety", door=door) as facts:
+            return _noted(await asyncio.to_thread(self.safety.clip, clip, door), facts)
 
     async def _encode(self, clip: Clip) -> SoftTokens:
         """Soft tokens of a clip; a clip that was seen lately is not encoded again."""
-        tokens = self._soft_tokens.get(clip.hash)
-        if tokens is None:
-            tokens = await self.encoder.encode(clip)
-            self._soft_tokens.put(clip.hash, tokens)
-        return tokens
+        with stage("encode", cached=True) as facts:
+            tokens = self._soft_tokens.get(clip.hash)
+            if tokens is None:
+                facts["cached"] = False
+                tokens = await self.encoder.encode(clip)
+                self._soft_tokens.put(clip.hash, tokens)
+            return tokens
 
     async def _reply(
         self, pieces: AsyncIterator[Piece], draw: DrawOptions, allow_video: bool, emit: Emit
@@ -260,9 +270,19 @@ class Assistant:
     async def _drawing(self, index: int, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """Progress, then the video if it passes the last door; previews that do not pass it are left out."""
         assert self.drawer is not None, "orders are taken only where there is a drawer"
+        asked = begun = newest = time.monotonic()
+        outcome = "cancelled"
         try:
             async with closing(self.drawer.draw(request)) as steps:
                 async for step in steps:
+                    now = time.monotonic()
+                    if begun == asked:  # the first step is told when its turn has come
+                        tell("diffusion_queue", asked, begun := now)
+                    else:
+                        tell("diffusion_step", newest, now)
+                    newest = now
+                    if isinstance(step, Drawing):
+                        outcome = "ok"
                     verdict = await self._look(step)
                     match step:
                         case Step():
@@ -273,7 +293,10 @@ class Assistant:
                         case Drawing():
                             yield VideoFailed(index, Refused.code, verdict.message)
         except Gpt4VideoError as error:
+            outcome = error.code
             yield VideoFailed(index, error.code, error.message)
+        finally:
+            tell("diffusion", begun, time.monotonic(), outcome=outcome)
 
     async def _look(self, step: Step | Drawing) -> Verdict:
         """The last door's verdict on a drawing, or on the preview of one."""
@@ -283,7 +306,14 @@ class Assistant:
             clip = Clip.of(step.preview[None], fps=1.0)
         else:
             return Verdict(allowed=True)
-        return await asyncio.to_thread(self.safety.clip, clip, "drawn_video")
+        return await self._watched(clip, "drawn_video")
+
+
+def _noted(verdict: Verdict, facts: dict[str, Fact]) -> Verdict:
+    """The verdict, after it was noted for whoever counts them."""
+    facts["decision"] = "allowed" if verdict.allowed else "refused"
+    facts["categories"] = ",".join(verdict.categories)
+    return verdict
 
 
 def _is_refusal(event: Event) -> bool:

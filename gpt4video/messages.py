@@ -83,10 +83,24 @@ class SamplingParams:
     """Keep the smallest set of tokens whose probability reaches this."""
     top_k: int = 0
     """Keep this many most likely tokens; 0 keeps all."""
+    min_p: float = 0.0
+    """Keep tokens at least this many times as likely as the likeliest; 0 keeps all."""
+    repetition_penalty: float = 1.0
+    """Scores of tokens the reply has used are divided by it (or multiplied, below 0); 1 changes nothing."""
+    presence_penalty: float = 0.0
+    """Taken off the score of every token that the reply has used."""
+    frequency_penalty: float = 0.0
+    """Taken off the score of a token once for each time that the reply has used it."""
+    min_tokens: int = 0
+    """The reply does not end by itself before it has this many tokens."""
     seed: int | None = None
     """Seed of the sampling; None draws one."""
     stop: tuple[str, ...] = ()
     """The reply ends before any of these strings."""
+    begin: str = ""
+    """The reply begins with these words (`<draw>` among them), which the model goes on from."""
+    asker: str = ""
+    """Who asks, where there are several: an engine whose places are short gives them in turn."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,8 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    video_tokens: int = 0
+    """How many of the prompt's tokens are soft tokens of videos."""
 
     @property
     def total_tokens(self) -> int:

@@ -1,10 +1,12 @@
 """A chat request's messages as the library's `Conversation`.
 
-    text        words
-    video_url   data: | file-… | video_…        http(s) and file addresses are refused
-    image_url   data:                           a clip of one frame
-    file        file_id | file_data
-    videos      on an assistant's message: what it drew, read back as the prompts it was drawn from
+    text                 words
+    video_url  video     data: | file-… | video_…        or http(s), where allowed (`fetch.py`)
+                         data:video/jpeg;base64,a,b,c    (or a list of pictures) is one clip of these frames
+    image_url  image     the same                        a clip of one frame
+    input_video          data, in base64                 as llama.cpp has it
+    file                 file_id | file_data
+    videos               on an assistant's message: what it drew, as the prompts it was drawn from
 
 First every part is checked, and the length of all words, and nothing is decoded; then all videos are
 decoded, each once.
@@ -12,21 +14,22 @@ decoded, each once.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpt4video.errors import VideoError
+from gpt4video.errors import InputError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
-from gpt4video.video import Clip, Sampling
+from gpt4video.video.picture import is_picture
 from server.errors import ApiError, bad_request
-from server.media import ClipReader
-from server.schemas import ChatMessage, VideoRef
+from server.fetch import Fetcher
+from server.media import ClipReader, Looked
+from server.schemas import ChatMessage, VideoRef, VideoSampling, well_formed
 from server.settings import Settings
-from server.store import FileRecord, Store, VideoRecord
+from server.state.records import FileRecord, VideoRecord
+from server.state.store import Store
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -34,42 +37,89 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of a posted video are: in the request, or in a store under an id."""
+    """Where the bytes of a posted video are: in the request, whole or in frames, in a store, or elsewhere."""
 
     data: bytes | None = None
+    pictures: tuple[bytes, ...] = ()
     store: Store[Any] | None = None
     id: str = ""
     param: str = ""
+    fetcher: Fetcher | None = None
 
-    async def read(self) -> bytes:
+    async def check(self, owner: str) -> None:
+        """A 404 that names its place, unless the bytes are here."""
+        if self.store is None:
+            return
+        try:
+            await self.store.asset(self.id, owner)
+        except ApiError as error:
+            told = error.body["error"]
+            message = f"{self.param}: {told['message']}"
+            raise ApiError(error.status_code, message, code=told["code"], param=self.param) from None
+
+    async def read(self, owner: str) -> bytes:
         """The bytes."""
         if self.data is not None:
             return self.data
+        if self.fetcher is not None:
+            return await self.fetcher.fetch(self.id)
         assert self.store is not None, "a source without bytes names a store"
-        return await asyncio.to_thread(self.store.read, self.id)
+        return await self.store.read(self.id, owner)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A conversation as the library takes it, and how each of its videos was looked at, in order."""
+
+    conversation: Conversation
+    videos: tuple[Looked, ...]
+
+
+Piece = Part | Source
+NATIVE = VideoSampling()
 
 
 class Reader:
     """Reads conversations; knows the stores that ids point into."""
 
     def __init__(
-        self, files: Store[FileRecord], videos: Store[VideoRecord], clips: ClipReader, settings: Settings
+        self,
+        files: Store[FileRecord],
+        videos: Store[VideoRecord],
+        clips: ClipReader,
+        fetcher: Fetcher,
+        settings: Settings,
     ) -> None:
         self._files = files
         self._videos = videos
         self._clips = clips
+        self._fetcher = fetcher
         self._settings = settings
 
-    async def conversation(self, messages: Sequence[ChatMessage], assistant: Assistant) -> Conversation:
-        """The conversation, decoded for `assistant`; every misfit is a 400 that names its place."""
+    async def conversation(
+        self,
+        messages: Sequence[ChatMessage],
+        assistant: Assistant,
+        owner: str,
+        sampling: VideoSampling = NATIVE,
+    ) -> Heard:
+        """The conversation, decoded for `assistant`; every misfit is a 400 that names its place.
+
+        Ids name what is the owner's: what somebody else posted or drew is a 404.
+        """
         most = self._settings.max_messages
         if len(messages) > most:
             raise bad_request(f"messages: {len(messages)} came, at most {most} fit.", param="messages")
-        drafts = [self._parts(message, f"messages[{i}]") for i, message in enumerate(messages)]
+        drawn = await self._videos.known(
+            [ref.id for message in messages for ref in message.videos or []], owner
+        )
+        drafts = [self._parts(message, f"messages[{i}]", drawn) for i, message in enumerate(messages)]
         sources = [part for parts in drafts for part in parts if isinstance(part, Source)]
         if len(sources) > self._settings.max_videos:
             message = f"messages: {len(sources)} videos came, at most {self._settings.max_videos} fit."
             raise bad_request(message, param="messages")
+        for source in sources:
+            await source.check(owner)
         _demand_a_question(messages[-1], drafts[-1])
         roles = [_ROLES[message.role] for message in messages]
         assistant.language_model.check(
@@ -78,27 +128,50 @@ class Reader:
                 for role, parts in zip(roles, drafts, strict=True)
             )
         )
-        sampling = assistant.encoder.sampling
-        clips = iter([await self._clip(source, sampling) for source in sources])
-        return tuple(
-            Message(role, tuple(Posted(next(clips)) if isinstance(part, Source) else part for part in parts))
+        looked = [await self._look(source, assistant, owner, sampling) for source in sources]
+        clips = iter(looked)
+        conversation = tuple(
+            Message(
+                role, tuple(Posted(next(clips).clip) if isinstance(part, Source) else part for part in parts)
+            )
             for role, parts in zip(roles, drafts, strict=True)
         )
+        return Heard(conversation, tuple(looked))
 
-    async def clip(self, data: bytes, sampling: Sampling, param: str) -> Clip:
+    async def clip(self, data: bytes, param: str, assistant: Assistant, owner: str) -> Looked:
         """One posted video from its bytes."""
-        return await self._clip(Source(data=data, param=param), sampling)
+        return await self._look(Source(data=data, param=param), assistant, owner, NATIVE)
 
-    async def _clip(self, source: Source, sampling: Sampling) -> Clip:
+    async def parts(
+        self, parts: Sequence[dict[str, Any]], where: str, assistant: Assistant, owner: str
+    ) -> list[str | Looked]:
+        """Content parts by themselves, decoded."""
+        read = [self._part(part, f"{where}[{i}]") for i, part in enumerate(parts)]
+        for part in read:
+            if isinstance(part, Source):
+                await part.check(owner)
+        return [
+            await self._look(part, assistant, owner, NATIVE) if isinstance(part, Source) else part.text
+            for part in read
+            if isinstance(part, Source | Text)
+        ]
+
+    async def _look(
+        self, source: Source, assistant: Assistant, owner: str, sampling: VideoSampling
+    ) -> Looked:
+        wanted = sampling.over(assistant.encoder.sampling)
         try:
-            return await self._clips.read(await source.read(), sampling)
-        except VideoError as error:
-            raise bad_request(error.message, code=error.code, param=source.param) from error
+            if source.pictures:
+                return await self._clips.frames(source.pictures, sampling.fps or 1.0, wanted)
+            return await self._clips.read(await source.read(owner), wanted)
+        except InputError as error:
+            param = f"media_io_kwargs.video.{error.param}" if error.param else source.param
+            raise bad_request(error.message, code=error.code, param=param) from error
 
-    def _parts(self, message: ChatMessage, where: str) -> list[Part | Source]:
+    def _parts(self, message: ChatMessage, where: str, drawn: Mapping[str, VideoRecord]) -> list[Piece]:
         """The parts of one message, undecoded."""
         if isinstance(message.content, str):
-            parts: list[Part | Source] = [Text(_clean(message.content, f"{where}.content"))]
+            parts: list[Piece] = [Text(_clean(message.content, f"{where}.content"))]
         else:
             parts = [
                 self._part(part, f"{where}.content[{i}]") for i, part in enumerate(message.content or [])
@@ -109,12 +182,11 @@ class Reader:
             if message.role != "assistant":
                 raise bad_request(f"{where}.videos: only an assistant draws.", param=f"{where}.videos")
             for i, ref in enumerate(message.videos):
-                parts += self._drawn(ref, f"{where}.videos[{i}]")
+                parts += self._drawn(drawn.get(ref.id, ref), f"{where}.videos[{i}]")
         return parts
 
-    def _drawn(self, ref: VideoRef, where: str) -> list[Drawn]:
+    def _drawn(self, video: VideoRecord | VideoRef, where: str) -> list[Drawn]:
         """The drawing, if there is one: a video that failed was never drawn."""
-        video = self._videos.get(ref.id) if ref.id in self._videos else ref
         if video.status != "completed":
             return []
         if not video.prompt:
@@ -122,12 +194,15 @@ class Reader:
             raise bad_request(message, code="video_not_found", param=where)
         return [Drawn(_clean(video.prompt, where))]
 
-    def _part(self, part: dict[str, Any], where: str) -> Part | Source:
+    def _part(self, part: dict[str, Any], where: str) -> Piece:
         kind = part.get("type")
-        readers: dict[str, Callable[[dict[str, Any], str], Part | Source]] = {
+        readers = {
             "text": self._text,
             "video_url": self._url,
             "image_url": self._url,
+            "video": self._url,
+            "image": self._url,
+            "input_video": self._input,
             "file": self._file,
         }
         if not isinstance(kind, str) or kind not in readers:
@@ -142,11 +217,23 @@ class Reader:
 
     def _url(self, part: dict[str, Any], where: str) -> Source:
         value = part.get(part["type"])
+        if part["type"] == "video" and isinstance(value, list) and value:
+            where = f"{where}.video"
+            return Source(
+                pictures=tuple(_picture(url, f"{where}[{i}]") for i, url in enumerate(value)), param=where
+            )
         url = value.get("url") if isinstance(value, dict) else value
         where = f"{where}.{part['type']}.url"
         if not isinstance(url, str) or not url:
             raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
         return self._address(url, where)
+
+    def _input(self, part: dict[str, Any], where: str) -> Source:
+        value = part.get("input_video")
+        where = f"{where}.input_video.data"
+        if not isinstance(value, dict) or not isinstance(data := value.get("data"), str):
+            raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
+        return Source(data=_base64(data, where), param=where)
 
     def _file(self, part: dict[str, Any], where: str) -> Source:
         file = part.get("file")
@@ -154,8 +241,8 @@ class Reader:
         if isinstance(file, dict) and isinstance(id := file.get("file_id"), str):
             return self._address(id, f"{where}.file_id")
         if isinstance(file, dict) and isinstance(data := file.get("file_data"), str):
-            found = _data_url(data, where) if data.startswith("data:") else _base64(data, where)
-            return Source(data=found, param=f"{where}.file_data")
+            where = f"{where}.file_data"
+            return _data_url(data, where) if data.startswith("data:") else _inline(data, where)
         message = f"{where} must hold file_id or file_data."
         raise bad_request(message, code="missing_required_parameter", param=where)
 
@@ -163,25 +250,19 @@ class Reader:
         """Where an address points. The table is the policy: what is not in it is not fetched."""
         scheme = url.split(":", 1)[0].lower() if ":" in url[:12] else ""
         if scheme == "data":
-            return Source(data=_data_url(url, where), param=where)
+            return _data_url(url, where)
         if scheme in ("http", "https", "file", "ftp"):
-            message = f"{where}: {scheme} addresses are not fetched; send a data URL, or upload to /v1/files."
-            raise bad_request(message, code="media_url_not_allowed", param=where)
+            try:
+                self._fetcher.check(url)
+            except InputError as error:
+                raise bad_request(f"{where}: {error.message}", code=error.code, param=where) from error
+            return Source(fetcher=self._fetcher, id=url, param=where)
         stores: dict[str, Store[Any]] = {"file-": self._files, "video_": self._videos}
         for prefix, store in stores.items():
             if url.startswith(prefix):
-                return self._stored(store, url, where)
+                return Source(store=store, id=url, param=where)
         message = f"{where} must be a data URL, or the id of a file (file-…) or of a drawn video (video_…)."
         raise bad_request(message, param=where)
-
-    def _stored(self, store: Store[Any], id: str, where: str) -> Source:
-        if id not in store:
-            message = f"{where}: there is no such {store.kind} here."
-            raise ApiError(404, message, code=f"{store.kind}_not_found", param=where)
-        if not store.path(id).exists():
-            message = f"{where}: this {store.kind} is not ready."
-            raise ApiError(404, message, code=f"{store.kind}_not_ready", param=where)
-        return Source(store=store, id=id, param=where)
 
 
 _ROLES: dict[str, Role] = {
@@ -192,7 +273,7 @@ _ROLES: dict[str, Role] = {
 }
 
 
-def _demand_a_question(last: ChatMessage, parts: Sequence[Part | Source]) -> None:
+def _demand_a_question(last: ChatMessage, parts: Sequence[Piece]) -> None:
     """The last turn is a user's, and has words in it."""
     if last.role != "user":
         raise bad_request("messages: the last one must be a user's.", param="messages")
@@ -202,19 +283,39 @@ def _demand_a_question(last: ChatMessage, parts: Sequence[Part | Source]) -> Non
 
 
 def _clean(text: str, where: str) -> str:
-    """Words that can be written as UTF-8: JSON can smuggle in half a character."""
+    """Words that every store can keep, or a 400."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise bad_request(f"{where} is not well-formed Unicode.", param=where) from None
-    return text
+        return well_formed(text)
+    except ValueError as error:
+        raise bad_request(f"{where} {error}.", param=where) from None
 
 
-def _data_url(url: str, where: str) -> bytes:
+def _data_url(url: str, where: str) -> Source:
+    """The bytes in a data URL; of `video/jpeg`, frames with commas between them."""
     head, comma, body = url.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         raise bad_request(f"{where} must be a data URL in base64: data:video/mp4;base64,…", param=where)
-    return _base64(body, where)
+    if head.lower() == "data:video/jpeg;base64":
+        return Source(pictures=tuple(_base64(frame, where) for frame in body.split(",")), param=where)
+    source = _inline(body, where)
+    if head.lower().startswith("data:video/") and source.data is not None and is_picture(source.data):
+        message = f"{where} says that it is a video, but it is a picture; image_url takes those."
+        raise bad_request(message, code="unsupported_video_format", param=where)
+    return source
+
+
+def _inline(body: str, where: str) -> Source:
+    return Source(data=_base64(body, where), param=where)
+
+
+def _picture(url: object, where: str) -> bytes:
+    """One frame of a list."""
+    if not isinstance(url, str) or not url.startswith("data:"):
+        raise bad_request(f"{where} must be a data URL in base64: data:image/jpeg;base64,…", param=where)
+    source = _data_url(url, where)
+    if source.data is None:
+        raise bad_request(f"{where} must be one picture.", param=where)
+    return source.data
 
 
 def _base64(body: str, where: str) -> bytes:

@@ -4,10 +4,12 @@
 
 400  InputError, VideoError, ContextTooLong, Refused      404  not found      405  method      413  body
 429 | 503  Busy, model_loading  (with Retry-After)        500  GenerationFailed and our own mistakes
+503  database_busy, database_unavailable (with Retry-After)        507  storage_full: a full disk
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from collections.abc import Sequence
@@ -16,8 +18,9 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from gpt4video.errors import Busy, Gpt4VideoError, InputError, Refused
 
@@ -72,6 +75,31 @@ def loading() -> ApiError:
     )
 
 
+def storage_full() -> ApiError:
+    """A 507: the disk is full. Asking again at once would not help."""
+    message = "There is no room on this server's disk; nothing was kept."
+    headers = {"x-should-retry": "false"}
+    return ApiError(507, message, type="server_error", code="storage_full", headers=headers)
+
+
+def database_busy() -> ApiError:
+    """A 503: another process holds the database."""
+    message = "The database is busy; try again in a moment."
+    return ApiError(503, message, type="server_error", code="database_busy", headers={"Retry-After": "1"})
+
+
+def database_away() -> ApiError:
+    """A 503: the database does not answer."""
+    message = "The database does not answer; the server's log says why."
+    return ApiError(
+        503, message, type="server_error", code="database_unavailable", headers={"Retry-After": "5"}
+    )
+
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A full disk, a used-up quota, a file over the process's limit."""
+
+
 def as_api_error(error: BaseException) -> ApiError:
     """Any exception as what the client is told. Our own mistakes keep their details to the log."""
     match error:
@@ -89,6 +117,8 @@ def as_api_error(error: BaseException) -> ApiError:
             return ApiError(500, error.message, type="server_error", code=error.code, param=error.param)
         case StarletteHTTPException():
             return _of_http(error)
+        case OSError() if error.errno in NO_ROOM:
+            return storage_full()
         case _:
             return ApiError(500, "Something broke on our side.", type="server_error", code="internal_error")
 
@@ -139,13 +169,23 @@ def _path(loc: Sequence[Any]) -> str:
 def answer(request: Request, error: ApiError) -> Response:
     """The response of an error. It carries the request id itself: a 500 leaves outside the middleware."""
     headers = dict(error.headers or {})
+    request.scope["error_code"] = error.body["error"]["code"]
     if request_id := request.scope.get("request_id"):
         headers["X-Request-Id"] = request_id
     return JSONResponse(error.body, status_code=error.status_code, headers=headers)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    return answer(request, as_api_error(error))
+    told = as_api_error(error)
+    if told.status_code == 405:
+        told.headers = {**(told.headers or {}), "Allow": ", ".join(sorted(_methods(request)))}
+    return answer(request, told)
+
+
+def _methods(request: Request) -> set[str]:
+    """What this address takes: its methods are spread over routes, of which the framework names one."""
+    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] != Match.NONE]
+    return {method for route in routes for method in route.methods or ()}
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -163,4 +203,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Gpt4VideoError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ClientGone, _on_gone)
+    app.add_exception_handler(ClientDisconnect, _on_gone)  # in the middle of its body
     app.add_exception_handler(Exception, _on_error)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -26,10 +27,13 @@ from gpt4video.messages import (
     VideoProgress,
     VideoRequested,
 )
+from gpt4video.stages import stage
 from server.errors import as_api_error
 from server.line import Line
-from server.media import data_url, to_mp4
-from server.store import Store, VideoRecord, now
+from server.media import data_url, variants
+from server.state.blobs import Blobs
+from server.state.records import VideoRecord
+from server.state.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -43,12 +47,13 @@ Told = str | VideoRecord | Finished
 
 
 def blank(
-    model: str, request: GenerationRequest, limits: DrawerLimits, remixed_from: str | None = None
+    model: str, owner: str, request: GenerationRequest, limits: DrawerLimits, remixed_from: str | None = None
 ) -> VideoRecord:
     """A queued record; what the request leaves open is the drawer's own."""
     options = request.options
     return VideoRecord(
         model=model,
+        owner=owner,
         prompt=request.prompt or None,
         seconds=options.seconds if options.seconds is not None else limits.seconds,
         size=options.size or limits.size,
@@ -64,9 +69,14 @@ class Drawings:
     """The video records of one answer, by their index in it. Unfinished ones stand in the line."""
 
     def __init__(
-        self, videos: Store[VideoRecord], line: Line, new: Callable[[GenerationRequest], VideoRecord]
+        self,
+        videos: Store[VideoRecord],
+        blobs: Blobs,
+        line: Line,
+        new: Callable[[GenerationRequest], VideoRecord],
     ) -> None:
         self._videos = videos
+        self._blobs = blobs
         self._line = line
         self._new = new
         self._records: dict[int, VideoRecord] = {}
@@ -82,7 +92,7 @@ class Drawings:
             record = self._new(getattr(event, "request", None) or GenerationRequest(""))
             if isinstance(event, VideoRequested):
                 self._line.join(record.id)
-            self._videos.put(record)
+            await self._videos.put(record)
         match event:
             case VideoRequested():
                 pass
@@ -90,59 +100,65 @@ class Drawings:
                 record = replace(
                     record,
                     status="in_progress",
-                    started_at=record.started_at or now(),
+                    started_at=record.started_at or time.time(),
                     # 99 at most: 100 means that the file can be fetched.
                     progress=max(record.progress, min(99, 100 * event.step // max(1, event.steps))),
                     preview_url=await self._preview(event) or record.preview_url,
                 )
             case VideoDone():
                 record = await self._keep(record, event)
+                self._line.leave(record.id)
             case VideoFailed():
                 record = _failed(record, event.code, event.message)
         self._records[event.index] = record
         if record.finished:
             self._line.leave(record.id)
-        if record.id in self._videos:
-            self._videos.put(record)
+        if not isinstance(event, VideoDone):
+            await self._videos.change(record)
         return self._line.placed(record)
 
     async def _preview(self, event: VideoProgress) -> str | None:
         return None if event.preview is None else await asyncio.to_thread(data_url, event.preview)
 
     async def _keep(self, record: VideoRecord, event: VideoDone) -> VideoRecord:
-        """Write the file, then say so."""
-        data = await asyncio.to_thread(to_mp4, event.clip)
-        if record.id in self._videos:
-            await asyncio.to_thread(self._videos.write, record.id, data)
+        """Keep the file and pictures of it, and say so, in one step."""
+        with stage("mux"):
+            made = await asyncio.to_thread(variants, event.clip)
         height, width = event.clip.frames.shape[1:3]
-        return replace(
+        done = replace(
             record,
             status="completed",
             progress=100,
-            started_at=record.started_at or now(),
-            completed_at=now(),
+            started_at=record.started_at or time.time(),
+            completed_at=time.time(),
             seconds=event.clip.duration,
             size=(width, height),
             fps=event.clip.fps,
             seed=event.seed,
             preview_url=None,
         )
+        async with AsyncExitStack() as stack:
+            drafts = {}
+            for name, (data, media_type) in made.items():
+                drafts[name] = await stack.enter_async_context(self._blobs.draft(media_type))
+                await drafts[name].write(data)
+            await self._videos.change(done, drafts)
+        return done
 
-    def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
+    async def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
         """Whatever is unfinished will not come."""
         for index, record in self._records.items():
             self._line.leave(record.id)
             if not record.finished:
                 self._records[index] = _failed(record, code, message)
-                if record.id in self._videos:
-                    self._videos.put(self._records[index])
+                await self._videos.change(self._records[index])
 
 
 def _failed(record: VideoRecord, code: str, message: str) -> VideoRecord:
     return replace(
         record,
         status="failed",
-        completed_at=now(),
+        completed_at=time.time(),
         preview_url=None,
         error={"code": code, "message": message},
     )
@@ -167,25 +183,42 @@ async def told(events: AsyncIterator[Event], drawings: Drawings | None) -> Async
                         yield await drawings.take(event)
     finally:
         if drawings is not None:
-            drawings.abandon()
+            await drawings.abandon()
 
 
 class Jobs:
     """Draws what was asked for, in the order of the line, whoever is still listening."""
 
-    def __init__(self, videos: Store[VideoRecord], line: Line, model: str) -> None:
+    def __init__(self, videos: Store[VideoRecord], blobs: Blobs, line: Line, model: str) -> None:
         self._videos = videos
+        self._blobs = blobs
         self._line = line
         self._model = model
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def submit(
-        self, assistant: Assistant, request: GenerationRequest, remixed_from: str | None = None
+    @property
+    def under_way(self) -> int:
+        """How many this process draws."""
+        return len(self._tasks)
+
+    def drain(self) -> None:
+        """Take no more jobs."""
+
+    async def submit(
+        self,
+        assistant: Assistant,
+        request: GenerationRequest,
+        owner: str,
+        remixed_from: str | None = None,
     ) -> VideoRecord:
         """Queue a drawing whose options were checked; raises `Busy` where the line is too long."""
-        record = blank(self._model, request, assistant.limits, remixed_from)
+        record = blank(self._model, owner, request, assistant.limits, remixed_from)
         self._line.join(record.id)
-        self._videos.put(record)
+        try:
+            await self._videos.put(record)
+        except BaseException:
+            self._line.leave(record.id)
+            raise
         task = asyncio.create_task(self._run(assistant, request, record))
         self._tasks[record.id] = task
         task.add_done_callback(lambda _: self._end(record.id))
@@ -197,7 +230,12 @@ class Jobs:
         self._line.leave(id)
 
     async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
-        drawings = Drawings(self._videos, self._line, lambda r: blank(self._model, r, assistant.limits))
+        drawings = Drawings(
+            self._videos,
+            self._blobs,
+            self._line,
+            lambda r: blank(self._model, record.owner, r, assistant.limits),
+        )
         drawings.adopt(record)
         try:
             async for _ in told(assistant.draw(request.prompt, request.options), drawings):
@@ -206,11 +244,11 @@ class Jobs:
             if not isinstance(error, Gpt4VideoError):
                 log.exception("The drawing of %s broke.", record.id)
             shown = as_api_error(error).body["error"]
-            current = self._videos.get(record.id) if record.id in self._videos else record
-            if record.id in self._videos:
-                self._videos.put(_failed(current, str(shown["code"]), str(shown["message"])))
+            current = await self._videos.find(record.id, record.owner)
+            if current is not None:
+                await self._videos.change(_failed(current, str(shown["code"]), str(shown["message"])))
         finally:
-            drawings.abandon()
+            await drawings.abandon()
 
     async def cancel(self, id: str) -> None:
         """Stop a job between two steps, and wait until it has stopped."""

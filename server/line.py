@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt4video.errors import Busy
-from server.store import VideoRecord
+from server.state.records import VideoRecord
 
 COME_BACK = 10.0
 """Seconds after which a client may try again: a few drawings of the embedded model."""

@@ -26,8 +26,8 @@ def test_importing_the_package_is_light():
 
 def test_the_flow_the_words_the_pixels_and_the_world_do_without_torch():
     rooms = (
-        "answer assistant cache checkpoint config errors instruction interfaces messages streams video "
-        "shapes shapes.world shapes.render shapes.oracle shapes.language shapes.judge cli"
+        "answer assistant cache checkpoint config errors instruction interfaces messages stages streams "
+        "video shapes shapes.world shapes.render shapes.oracle shapes.language shapes.judge cli"
     )
     assert not loaded_by(*(f"gpt4video.{room}" for room in rooms.split())) & (HEAVY | WEB)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Collection
 from typing import Any
@@ -27,6 +28,7 @@ from gpt4video.engine.sampling import choose
 from gpt4video.errors import Busy, Gpt4VideoError, InputError
 from gpt4video.interfaces import EngineStats, Token
 from gpt4video.messages import SamplingParams
+from gpt4video.stages import tell
 
 log = logging.getLogger("gpt4video.engine")
 
@@ -87,7 +89,7 @@ class TorchEngine:
             except RuntimeError:  # the asker's event loop is closed: nobody listens any more
                 self._leave(request)
 
-        request = request_of(self._model, prompt, params, id, tell)
+        request = request_of(self._model, prompt, params, id, tell, self._stops)
         self._submit(request)
         try:
             while (outcome := await outcomes.get()) is not None:
@@ -96,6 +98,7 @@ class TorchEngine:
                 yield outcome
         finally:
             self._leave(request)
+            _tell_stages(request)
 
     def abort(self, id: str) -> None:
         """Stop one request before the next forward pass; its iterator ends. Unknown ids are ignored."""
@@ -173,7 +176,8 @@ class TorchEngine:
             with self._wake:
                 if not self._waiting or len(self._running) >= self._max_batch:
                     return
-                request = self._reading = self._waiting.popleft()
+                request = self._reading = self._next()
+                request.begun = time.monotonic()
         try:
             chunk = request.prompt[request.read : request.read + self._chunk].to(self._model.device)
             logits_V = self._prefill(request, chunk)
@@ -182,12 +186,20 @@ class TorchEngine:
                 return
             token = choose(logits_V[None], [request.sampler])[0]
             self._reading = None
+            request.first = time.monotonic()
             if self._tell(request, token):
                 self._batch.join(request.cache, request.read)
                 self._running.append(request)
         except Exception as error:
             self._reading = None
             self._broke(error, [request])
+
+    def _next(self) -> Request:
+        """Take from the line whoever's asker has the fewest places; among equals who came first."""
+        places = Counter(request.asker for request in self._running)
+        request = min(self._waiting, key=lambda request: places[request.asker])
+        self._waiting.remove(request)
+        return request
 
     def _prefill(self, request: Request, chunk: Tensor) -> Tensor:
         """Read (L,) ids or (L, D) embeddings into the request's cache; scores (V,) of what comes next."""
@@ -275,3 +287,12 @@ class TorchEngine:
     def _count(self, **more: int) -> None:
         with self._wake:
             self._counts.update(more)
+
+
+def _tell_stages(request: Request) -> None:
+    """How long a request waited, was read and wrote; of a stage that it did not reach, nothing."""
+    times = (request.asked, request.begun, request.first, time.monotonic())
+    for name, began, ended in zip(("queue", "prefill", "words"), times, times[1:], strict=False):
+        if not ended:  # it left before this stage was over
+            break
+        tell(name, began, ended)

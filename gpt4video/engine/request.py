@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,10 +42,23 @@ class Request:
     """How many tokens have been written."""
     newest: int = 0
     """The newest of them."""
+    asker: str = ""
+    """Who asked; see `SamplingParams.asker`."""
+    asked: float = field(default_factory=time.monotonic)
+    """When it was asked for, by `time.monotonic()`; the next two by the same clock."""
+    begun: float = 0.0
+    """When the reading of its prompt began; 0 as long as it waits."""
+    first: float = 0.0
+    """When its first token was there."""
 
 
 def request_of(
-    model: Any, prompt: Any, params: SamplingParams, id: str | None, tell: Callable[[Outcome], None]
+    model: Any,
+    prompt: Any,
+    params: SamplingParams,
+    id: str | None,
+    tell: Callable[[Outcome], None],
+    stops: Collection[int] = (),
 ) -> Request:
     """A request that fits `model`. Raises `InputError`, or `ContextTooLong` without room for an answer."""
     check(params)
@@ -63,7 +77,8 @@ def request_of(
             f"The conversation has {len(prompt)} tokens; the model reads at most {context - 1} and needs "
             "room to answer. Leave out earlier turns."
         )
-    request = Request(prompt, min(params.max_tokens, room), Sampler(params), tell)
+    sampler = Sampler(params, stops)
+    request = Request(prompt, min(params.max_tokens, room), sampler, tell, asker=params.asker)
     if id is not None:
         request.id = id
     return request

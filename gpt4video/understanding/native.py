@@ -27,7 +27,14 @@ from gpt4video.interfaces import Token
 from gpt4video.messages import Conversation, Drawn, FinishReason, Piece, SamplingParams, Text, Usage
 from gpt4video.models.abstractor import Abstractor
 from gpt4video.models.clip import ClipEncoder
-from gpt4video.models.tokenizer import END, EOS, VIDEO, encode_conversation, load_tokenizer
+from gpt4video.models.tokenizer import (
+    END,
+    EOS,
+    VIDEO,
+    encode_conversation,
+    encode_reply,
+    load_tokenizer,
+)
 from gpt4video.understanding.detokenizer import Detokenizer
 from gpt4video.understanding.stopping import StopStrings
 from gpt4video.video import Clip, Sampling
@@ -133,35 +140,46 @@ class NativeLanguageModel:
         Raises `ContextTooLong` and `Busy` before the first piece. Closing the iterator aborts in the engine.
         """
         loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self._reader, self._prompt, conversation, videos)
+        begin, prompt = await loop.run_in_executor(
+            self._reader, self._prompt, conversation, videos, params.begin
+        )
         text, stop = Detokenizer(self._tokenizer), StopStrings(params.stop)
         reason: FinishReason | None = None
         written = 0
         tokens = cast("AsyncGenerator[Token, None]", self.engine.generate(prompt, params))
         async with aclosing(tokens):
+            # The beginning is no news to who asked for it, so stop strings are not looked for in it.
+            begun = "".join(map(text.feed, begin))
             async for token in tokens:
                 reason = token.finish_reason
                 if reason == "stop":
                     break
                 written += 1
-                if piece := stop.feed(text.feed(token.id)):
+                piece, begun = begun + stop.feed(text.feed(token.id)), ""
+                if piece:
                     yield Piece(piece)
                 if stop.found:
                     reason = "stop"
                     break
-        yield Piece(stop.close(), reason or "stop", Usage(len(prompt), written))
+        usage = Usage(len(prompt), written, sum(map(len, videos)))
+        yield Piece(begun + stop.close(), reason or "stop", usage)
 
     def close(self) -> None:
         """End the threads."""
         self._reader.shutdown(wait=False, cancel_futures=True)
         self.engine.close()
 
-    def _prompt(self, conversation: Conversation, videos: Sequence[Tensor]) -> Tensor:
-        """Ids (L,) of a conversation without videos, embeddings (L, D) of one with."""
+    def _prompt(
+        self, conversation: Conversation, videos: Sequence[Tensor], begin: str
+    ) -> tuple[list[int], Tensor]:
+        """Ids of the reply's beginning; ids (L,) of a conversation without videos, embeddings (L, D) of one
+        with, up to and with that beginning."""
         self.check(conversation)
-        ids_L = torch.tensor(encode_conversation(self._tokenizer, conversation))
+        begun = encode_reply(self._tokenizer, begin)
+        ids_L = torch.tensor([*encode_conversation(self._tokenizer, conversation), *begun])
         with torch.no_grad():
-            return with_soft_tokens(self._model.get_input_embeddings(), ids_L, videos, self._video_id)
+            prompt = with_soft_tokens(self._model.get_input_embeddings(), ids_L, videos, self._video_id)
+        return begun, prompt
 
 
 def with_soft_tokens(

@@ -2,79 +2,101 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gpt4video.errors import InputError
+from server.content import sent
 from server.errors import bad_request
-from server.service import service_of
-from server.store import FileRecord, keep_upload
+from server.objects import Deleted, FileList, FileObject
+from server.openapi import answers, file, partly, takes
+from server.schemas import FileCreate, Purpose, nested, parse
+from server.service import owner_of, service_of
+from server.state.records import FileRecord
 
 router = APIRouter()
 
-PURPOSES = ("user_data", "vision", "assistants", "evals", "batch", "fine-tune")
+BYTES = "application/octet-stream"
 
 
-@router.post("/v1/files")
+@router.post(
+    "/v1/files",
+    responses=answers(FileObject, 400, 409),
+    openapi_extra=takes(FileCreate, upload="file", brackets=True),
+)
 async def create(request: Request) -> dict[str, Any]:
     """Keep a file, if it is a video (or a picture) that can be read."""
     service = service_of(request)
     async with request.form(max_files=1, max_fields=100) as form:
-        upload, purpose = form.get("file"), form.get("purpose", "user_data")
+        upload = form.get("file")
         if not isinstance(upload, UploadFile):
             message = "file is missing: send it as a form field of that name."
             raise bad_request(message, code="missing_required_parameter", param="file")
-        if purpose not in PURPOSES:
-            raise bad_request(f"purpose must be one of {', '.join(PURPOSES)}.", param="purpose")
-        draft = FileRecord((upload.filename or "video")[:255], str(purpose), 0, "")
-        target = service.files.path(draft.id)
-        size, digest = await asyncio.to_thread(keep_upload, upload.file, target)
-    try:
-        video = await service.clips.look_inside(target)
-    except InputError as error:
-        target.unlink()
-        raise bad_request(error.message, code=error.code, param="file") from error
-    except BaseException:
-        target.unlink()
-        raise
-    record = FileRecord(draft.filename, draft.purpose, size, digest, draft.id, draft.created_at, video)
-    return service.files.put(record).as_json()
+        asked = parse(FileCreate, nested({k: v for k, v in form.items() if k != "file"}), strict=False)
+        async with service.blobs.draft() as draft:
+            await draft.copy(upload.file)
+            try:
+                video = await service.clips.look_inside(draft.path)
+            except InputError as error:
+                raise bad_request(error.message, code=error.code, param="file") from error
+            record = FileRecord(
+                _name(upload.filename),
+                asked.purpose,
+                draft.size,
+                draft.sha256,
+                owner=owner_of(request),
+                video=video,
+            )
+            if asked.expires_after:
+                expires_at = record.created_at + asked.expires_after.seconds
+                record = replace(record, expires_at=expires_at)
+            return (await service.files.put(record, {record.variant: draft})).as_json()
 
 
-@router.get("/v1/files")
+def _name(given: str | None) -> str:
+    """A name for the list: without control characters, and not too long."""
+    return "".join(sign for sign in given or "" if sign.isprintable())[:255] or "video"
+
+
+@router.get("/v1/files", responses=answers(FileList, 400))
 async def list_files(
     request: Request,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-    order: str = "desc",
-    purpose: str | None = None,
+    order: Literal["asc", "desc"] = "desc",
+    purpose: Purpose | None = None,
 ) -> dict[str, Any]:
     """A page of files, newest first."""
     where = {"purpose": purpose} if purpose else None
-    page = service_of(request).files.page(after, limit, order, where)
+    page = await service_of(request).files.page(owner_of(request), after, limit, order, where)
     return page.as_json([record.as_json() for record in page.records])
 
 
-@router.get("/v1/files/{id}")
+@router.get("/v1/files/{id}", responses=answers(FileObject, 404))
 async def retrieve(request: Request, id: str) -> dict[str, Any]:
     """One file object."""
-    return service_of(request).files.get(id).as_json()
+    return (await service_of(request).files.get(id, owner_of(request))).as_json()
 
 
-@router.get("/v1/files/{id}/content")
+CONTENT = answers(None, 404, 416, more=file(BYTES))
+CONTENT |= partly(file(BYTES))
+
+
+@router.head("/v1/files/{id}/content", include_in_schema=False)
+@router.get("/v1/files/{id}/content", response_class=Response, responses=CONTENT)
 async def content(request: Request, id: str) -> Response:
     """The bytes as they came; always a download, never a page of this origin."""
-    files = service_of(request).files
-    record = files.get(id)
-    return FileResponse(files.path(id), media_type="application/octet-stream", filename=record.filename)
+    service, owner = service_of(request), owner_of(request)
+    record, asset = await service.files.get(id, owner), await service.files.asset(id, owner)
+    return sent(request, service.blobs, asset, record.filename, media_type=BYTES)
 
 
-@router.delete("/v1/files/{id}")
+@router.delete("/v1/files/{id}", responses=answers(Deleted, 404))
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a file and its bytes."""
-    service_of(request).files.delete(id)
+    await service_of(request).files.delete(id, owner_of(request))
     return {"id": id, "object": "file", "deleted": True}

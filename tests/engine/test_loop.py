@@ -12,6 +12,7 @@ from gpt4video.engine import TorchEngine
 from gpt4video.errors import Busy, ContextTooLong, Gpt4VideoError, InputError
 from gpt4video.messages import SamplingParams
 from gpt4video.models import BackboneConfig, BackboneForCausalLM
+from gpt4video.stages import listener
 
 VOCABULARY, WIDTH, CONTEXT = 64, 32, 256
 
@@ -315,3 +316,36 @@ def test_an_event_loop_that_ends_in_the_middle_leaves_no_work_behind(engine):
         assert time.monotonic() < end
         time.sleep(0.001)
     assert engine.stats().tokens < 250
+
+
+async def test_askers_get_places_in_turn_however_long_ones_line_is(model):
+    engine = TorchEngine(model, max_batch=2)
+    order = []
+
+    async def ask(asker):
+        params = SamplingParams(max_tokens=12, asker=asker)
+        async with aclosing(engine.generate([1, 2, 3], params)) as tokens:
+            await anext(tokens)
+            order.append(asker)
+            async for _ in tokens:
+                pass
+
+    try:
+        await asyncio.gather(*(ask("greedy") for _ in range(8)), ask("modest"))
+    finally:
+        engine.close()
+    assert order.index("modest") <= 2, "whoever has no place comes before whoever has one"
+
+
+async def test_the_times_of_a_request_are_told_as_stages(model):
+    heard = []
+    token = listener.set(heard.append)
+    engine = TorchEngine(model)
+    try:
+        async with aclosing(engine.generate([1, 2, 3], SamplingParams(max_tokens=4))) as tokens:
+            assert len([token async for token in tokens]) == 4
+    finally:
+        engine.close()
+        listener.reset(token)
+    assert [stage.name for stage in heard] == ["queue", "prefill", "words"]
+    assert heard[0].ended == heard[1].began and all(stage.seconds >= 0 for stage in heard)

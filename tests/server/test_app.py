@@ -66,10 +66,10 @@ def test_moderations_have_every_category(sdk):
 
 def test_temporary_files_end_with_the_server(assistant, red):
     app = create_app(assistant)
-    folder = app.state.service.files.folder
+    folder = app.state.service.folder
     with running(app) as url:
         httpx2.post(f"{url}/v1/files", files={"file": red})
-        assert len(list(folder.iterdir())) == 1
+        assert red in [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not folder.exists()
 
 

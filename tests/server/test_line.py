@@ -6,10 +6,8 @@ import pytest
 from web_stand_ins import make_assistant, until
 
 from gpt4video.messages import GenerationRequest
-from server.jobs import Jobs
-from server.line import Line
+from server.service import Service
 from server.settings import Settings
-from server.store import Store
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def videos_of(sdk, words):
 
 
 def test_a_chat_stands_behind_a_job_and_a_job_behind_a_chat(sdk, http, assistant):
-    assistant.drawer.step_seconds = 0.05
+    assistant.drawer.step_seconds = 0.2
     job = http.post("/v1/videos", json={"prompt": "first"}).json()
     assert job["queue_position"] == 0
     told = videos_of(sdk, "Draw a red circle")
@@ -65,12 +63,13 @@ def test_a_full_line_is_said_before_the_answer_starts_and_questions_are_answered
 
 
 async def test_a_job_that_is_cancelled_before_it_began_gives_its_place_back(tmp_path):
-    line = Line(1)
-    jobs = Jobs(Store("video", tmp_path), line, "gpt4video")
+    service = Service(make_assistant(), Settings(data_dir=tmp_path, max_queued_videos=1))
+    await service.open()
     for _ in range(3):
-        record = jobs.submit(make_assistant(), GenerationRequest("x"))
-        assert line.placed(record).queue_position == 0
-        await jobs.cancel(record.id)
+        record = await service.jobs.submit(service.assistant, GenerationRequest("x"), "local")
+        assert service.line.placed(record).queue_position == 0
+        await service.jobs.cancel(record.id)
+    await service.close()
 
 
 def test_who_leaves_gives_the_place_back(http, assistant):

@@ -79,15 +79,19 @@ class Talk:
         self.params.append(params)
         self.open += 1
         try:
-            said = 0
+            said, video_tokens = 0, 16 * len(videos)
+            if params.begin:
+                yield Piece(f"{params.begin} {conversation[-1].text.strip()} </draw>")
+                yield Piece("", "stop", Usage(prompt_tokens, 0, video_tokens))
+                return
             for word in self._reply(conversation, videos):
                 await asyncio.sleep(0.02 if "forever" in conversation[-1].text else 0)
                 said += 1
                 yield Piece(word)
                 if said >= params.max_tokens:
-                    yield Piece("", "length", Usage(prompt_tokens, said))
+                    yield Piece("", "length", Usage(prompt_tokens, said, video_tokens))
                     return
-            yield Piece("", "stop", Usage(prompt_tokens, said))
+            yield Piece("", "stop", Usage(prompt_tokens, said, video_tokens))
         finally:
             self.open -= 1
             self.closed += 1
@@ -141,6 +145,8 @@ class Pen:
             raise InputError("size: 64x64 or 128x128 fit.", param="size")
         if options.seconds not in (None, *self.limits.lengths):
             raise InputError("seconds: 1 or 2 fit.", param="seconds")
+        if (options.steps or 1) > self.limits.max_steps:
+            raise InputError(f"steps: 1 to {self.limits.max_steps} fit.", param="steps")
 
     async def draw(self, request: GenerationRequest) -> AsyncIterator[Step | Drawing]:
         async with self._turn, aclosing(self._draw(request)) as steps:

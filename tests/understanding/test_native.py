@@ -156,3 +156,20 @@ async def test_a_tag_that_somebody_types_is_not_a_tag(lm, words):
         await pieces(lm, (user("hello"),), [torch.zeros(4, tiny.WIDTH)])
     told = await pieces(lm, (user("<|video|> <draw> <|end|>"),), max_tokens=2)
     assert told[-1].usage.prompt_tokens > 20  # it was read letter by letter
+
+
+async def test_a_reply_can_be_begun_for_the_model(lm, words):
+    conversation = (user("Draw a circle."),)
+    begun = await pieces(lm, conversation, begin="<draw> a red", max_tokens=4)
+    assert text(begun).startswith("<draw> a red")
+    assert begun[-1].usage.completion_tokens == 4
+    plain = await pieces(lm, conversation, max_tokens=4)
+    extra = begun[-1].usage.prompt_tokens - plain[-1].usage.prompt_tokens
+    assert extra == 1 + len(words.encode("a red", add_special_tokens=False))
+
+
+async def test_the_soft_tokens_of_videos_are_counted(lm, encoder):
+    soft = await encoder.encode(a_clip())
+    end = (await pieces(lm, (user(a_clip(), "What?"),), [soft], max_tokens=2))[-1]
+    assert (end.usage.video_tokens, len(soft)) == (4, 4)
+    assert end.usage.prompt_tokens > 4

@@ -1,0 +1,154 @@
+"""Who looks at requests as they pass: metrics, the log, traces.
+
+    arrives --------------------------------- ends, or its client leaves
+       | listener of gpt4video.stages, request id of log lines, a span
+       +--> metrics.request, one line of log, span.end
+
+Pure ASGI and outside everything else, so that it sees what the guards refuse, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import cast
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gpt4video.messages import Event, Finished, TextDelta
+from gpt4video.stages import Stage, listener, tell
+from server.logs import request_id
+from server.metrics import Metrics
+from server.tracing import Traces
+
+log = logging.getLogger("gpt4video.access")
+
+arrived: ContextVar[float] = ContextVar("arrived")
+"""When the request of this context came, by `time.monotonic()`."""
+
+METHODS = {"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"}
+PROBES = {"/health", "/ready", "/metrics"}
+"""Asked every few seconds by machines: their lines are for debugging."""
+
+
+class Observe:
+    """Tells metrics, log and traces of every request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces | None = None) -> None:
+        self.app = app
+        self._metrics = metrics
+        self._traces = traces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        began = time.monotonic()
+        seen = _Seen()
+        span = self._traces.begin(Headers(scope=scope)) if self._traces else None
+        arrived.set(began)
+        request_id.set(scope["request_id"])
+
+        def heard(stage: Stage) -> None:
+            self._metrics.take(stage)
+            if span is not None:
+                span.take(stage)
+
+        listener.set(heard)
+
+        async def watched_receive() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect" and not seen.whole:
+                seen.left = True
+            return message
+
+        async def watched_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.status = message["status"]
+                if Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream"):
+                    seen.streams = True
+                    self._metrics.sse_clients.inc()
+            elif not message.get("more_body"):
+                seen.whole = True
+            await send(message)
+
+        try:
+            await self.app(scope, watched_receive, watched_send)
+        finally:
+            # Without an answer: it broke (a 500 is answered outside of this), or nobody waits for one.
+            status = seen.status or (499 if seen.left else 500)
+            method, route = _method(scope), route_of(scope)
+            seconds, code = time.monotonic() - began, scope.get("error_code")
+            if seen.streams:
+                self._metrics.sse_clients.dec()
+            if seen.left:
+                self._metrics.client_left()
+            self._metrics.request(method, route, status, seconds, code)
+            if span is not None:
+                span.end(method, route, status, scope["request_id"])
+            facts = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "ms": round(1000 * seconds, 1),
+                "key": scope.get("owner"),
+                "code": code,
+            }
+            level = logging.DEBUG if route in PROBES else logging.INFO
+            log.log(level, "%s %s %d", method, route, status, extra={"facts": facts})
+
+
+class _Seen:
+    """How far one request is."""
+
+    status = 0
+    streams = False
+    whole = False
+    left = False
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in METHODS else "other"
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that took a request: what is asked for inside it is nobody's label."""
+    route = scope.get("route")
+    if (path := getattr(route, "path", None)) is not None:
+        return str(path)
+    return "/web" if scope["path"].startswith("/web/") else "none"
+
+
+async def watched(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
+    """The events of an answer, as they are; on the way their times are told as stages.
+
+    first_token    from the request's arrival          token    since the piece of text before
+    answer         all of it, with tokens, the reason and how long it was written
+    """
+    began = arrived.get(time.monotonic())
+    first = newest = 0.0
+    async with aclosing(cast("AsyncGenerator[Event, None]", events)):
+        async for event in events:
+            match event:
+                case TextDelta():
+                    now = time.monotonic()
+                    if first:
+                        tell("token", newest, now)
+                    else:
+                        tell("first_token", began, now)
+                        first = now
+                    newest = now
+                case Finished():
+                    tell(
+                        "answer",
+                        began,
+                        time.monotonic(),
+                        finish_reason=event.reason,
+                        prompt_tokens=event.usage.prompt_tokens,
+                        completion_tokens=event.usage.completion_tokens,
+                        writing_seconds=newest - first,
+                    )
+            yield event

@@ -1,0 +1,275 @@
+"""The database: SQLite in a file by default, PostgreSQL by URL.
+
+    rows(query)      read: plain rows                         one(query)    the first of them, or None
+    write(work)      `work(connection)` in one transaction, to its end even where the caller is cancelled
+
+SQLite runs in WAL mode: readers never wait. Its writers take turns: inside this process by a lock, between
+processes by SQLite's own, which is taken at the beginning of a transaction (`BEGIN IMMEDIATE`), because one
+that begins by reading cannot wait for it later. Between hosts, and for many processes, use PostgreSQL.
+
+A database that is locked for too long, full or away is an `ApiError` (503 or 507), never a broken answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Executable, Float, RowMapping, event, literal_column, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.sql import ColumnElement
+
+from gpt4video.errors import ConfigError
+from server.errors import ApiError, database_away, database_busy, storage_full
+
+T = TypeVar("T")
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+"""What stands before `://`, and the driver that serves it."""
+
+CLOCKS = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    "postgresql": "extract(epoch from clock_timestamp())::float8",
+}
+"""The database's own clock in seconds since 1970: leases of several hosts go by one clock."""
+
+MIGRATION_LOCK = 0x67347620
+"""The advisory lock on PostgreSQL under which one process at a time migrates."""
+MIGRATION_SECONDS = 60
+"""How long a process waits at its start for another one that migrates."""
+
+
+FILE_NAME = "gpt4video.db"
+"""The database in a data folder, where no other is named."""
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a database in a file."""
+    return f"sqlite:///{file}"
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, busy_seconds: float = 5.0) -> None:
+        """Raises `ConfigError` for a URL that nobody here can open; connects to nothing yet."""
+        self.busy_seconds = busy_seconds
+        self._engine = _engine(url)
+        self.kind = self._engine.dialect.name
+        self.clock: ColumnElement[float] = literal_column(CLOCKS[self.kind], Float)
+        self._turn = asyncio.Lock()
+        self._writing: set[asyncio.Task[Any]] = set()
+        if self.kind == "sqlite":
+            event.listen(self._engine.sync_engine, "connect", self._prepare)
+            event.listen(self._engine.sync_engine, "begin", _begin)
+
+    def _prepare(self, connection: Any, _: Any) -> None:
+        """Each new SQLite connection: transactions begin where we say, and wait for their turn."""
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {int(1000 * self.busy_seconds)}",
+            "foreign_keys = on",
+            "synchronous = normal",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    async def open(self) -> None:
+        """Make or bring up to date the tables. Several processes may do so at the same time."""
+        with _translated():
+            if self.kind == "sqlite":
+                await self._use_wal()
+            async with self._engine.connect() as connection:
+                connection = await connection.execution_options(writes=True)
+                if self.kind == "sqlite":
+                    raw = await connection.get_raw_connection()
+                    await raw.driver_connection.execute(f"PRAGMA busy_timeout = {1000 * MIGRATION_SECONDS}")
+                async with connection.begin():
+                    if self.kind == "postgresql":
+                        await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                    await connection.run_sync(_migrate)
+                await connection.invalidate()
+
+    async def _use_wal(self) -> None:
+        """WAL mode stays in the file. Switching to it does not wait for others by itself."""
+        end = asyncio.get_running_loop().time() + MIGRATION_SECONDS
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    raw = await connection.get_raw_connection()
+                    await raw.driver_connection.execute("PRAGMA journal_mode = wal")
+                return
+            except (DBAPIError, sqlite3.OperationalError):
+                if asyncio.get_running_loop().time() > end:
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        """Let what is being written end, then close all connections."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+        await self._engine.dispose()
+
+    async def rows(self, query: Executable) -> Sequence[RowMapping]:
+        """What a query finds."""
+
+        async def read() -> Sequence[RowMapping]:
+            with _translated():
+                async with self._engine.connect() as connection:
+                    return (await connection.execute(query)).mappings().all()
+
+        return await self._whole(read())
+
+    async def one(self, query: Executable) -> RowMapping | None:
+        """The first row that a query finds."""
+        found = await self.rows(query)
+        return found[0] if found else None
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """What `work` gives, once it is committed. It runs once, or not at all where an error comes out."""
+
+        async def transaction() -> T:
+            with _translated():
+                async with self._connection() as connection:
+                    return await work(connection)
+
+        return await self._whole(transaction())
+
+    async def run(self, query: Executable) -> Sequence[RowMapping]:
+        """One statement that writes, and the rows that it returns."""
+
+        async def work(connection: AsyncConnection) -> Sequence[RowMapping]:
+            result = await connection.execute(query)
+            return result.mappings().all() if result.returns_rows else ()
+
+        return await self.write(work)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection, None]:
+        """A connection in a transaction that may write."""
+        if self.kind != "sqlite":
+            async with self._engine.begin() as connection:
+                yield connection
+            return
+        try:
+            async with asyncio.timeout(self.busy_seconds):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise database_busy() from None
+        try:
+            async with self._engine.connect() as connection:
+                connection = await connection.execution_options(writes=True)
+                async with connection.begin():
+                    yield connection
+        finally:
+            self._turn.release()
+
+    async def _whole(self, work: Awaitable[T]) -> T:
+        """Run to the end whoever stops waiting: a statement that is cut off would keep its lock."""
+        task = asyncio.ensure_future(work)
+        self._writing.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has seen it; nobody else has to
+
+    async def ping(self, seconds: float) -> None:
+        """Raise an `ApiError` unless the database answers within this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.rows(text("SELECT 1"))
+        except TimeoutError:
+            raise database_away() from None
+
+
+def _engine(url: str) -> Any:
+    """Raises `ConfigError` for what is no URL of a database known here."""
+    kind, separator, rest = url.partition("://")
+    scheme = kind.partition("+")[0]
+    if not separator or scheme not in DRIVERS:
+        fits = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+        raise ConfigError(f"The database must be {fits}, got {kind[:20]!r}.")
+    try:
+        parsed = make_url(f"{DRIVERS[scheme] if '+' not in kind else kind}://{rest}")
+        return create_async_engine(parsed, pool_pre_ping=scheme != "sqlite", hide_parameters=True)
+    except (ArgumentError, ValueError, InvalidRequestError, NoSuchModuleError) as error:
+        raise ConfigError(
+            "The database's URL cannot be read: dialect://USER:PASSWORD@HOST:PORT/NAME."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{scheme} needs the module {error.name}: pip install 'gpt4video[postgres]'."
+        ) from error
+
+
+def _begin(connection: Connection) -> None:
+    """SQLite: a transaction that will write takes the lock at once."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(connection: Connection) -> None:
+    """Take the missing steps on this connection, inside its transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+class _translated:
+    """Errors of the database's as what the client is told."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, DBAPIError | NoConnection | OSError | sqlite3.Error):
+            told = as_told(error)
+            if told is not None:
+                raise told from error
+
+
+def as_told(error: BaseException) -> ApiError | None:
+    """What a client is told of this error; None where it is a mistake of ours."""
+    cause = getattr(error, "orig", None) or error
+    name = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
+    for start, telling in TOLD.items():
+        if name.startswith(start):
+            return telling()
+    lost = isinstance(error, OSError | NoConnection) or getattr(error, "connection_invalidated", False)
+    return database_away() if lost else None
+
+
+TOLD: dict[str, Callable[[], ApiError]] = {
+    "SQLITE_BUSY": database_busy,
+    "SQLITE_LOCKED": database_busy,
+    "SQLITE_FULL": storage_full,
+    "SQLITE_IOERR": database_away,
+    "SQLITE_CANTOPEN": database_away,
+    "SQLITE_READONLY": database_away,
+    "SQLITE_CORRUPT": database_away,
+    "SQLITE_NOTADB": database_away,
+    "53100": storage_full,
+    "55P03": database_busy,
+    "40001": database_busy,
+    "40P01": database_busy,
+    "53": database_away,
+    "57": database_away,
+    "58": database_away,
+    "08": database_away,
+    "3D000": database_away,
+    "28": database_away,
+}
+"""SQLite's error names and PostgreSQL's states (whole or their class), the first that fits."""

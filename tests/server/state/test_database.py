@@ -1,0 +1,100 @@
+"""The database: made by whoever comes first, the same as the tables say, and clear when it cannot be had."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+
+from gpt4video.errors import ConfigError
+from server.errors import ApiError
+from server.state.database import Database
+from server.state.tables import keys, metadata
+
+KEY = {"name": "n", "digest": "d", "created_at": 1.0, "limits": {}}
+
+
+async def test_the_migrations_make_what_the_tables_say(database):
+    def difference(connection):
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert await database.write(lambda connection: connection.run_sync(difference)) == []
+
+
+async def test_several_processes_may_start_at_once(database_url):
+    code = (
+        "import asyncio, sys; from server.state.database import Database;"
+        "d = Database(sys.argv[1]); asyncio.run(d.open()); print('open')"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, database_url], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=120)[0] for process in started] == ["open\n"] * 3
+
+
+async def test_a_transaction_whose_caller_left_is_done_to_its_end(database):
+    entered, go = asyncio.Event(), asyncio.Event()
+
+    async def work(connection):
+        await connection.execute(insert(keys).values(id="k", **KEY))
+        entered.set()
+        await go.wait()
+
+    caller = asyncio.create_task(database.write(work))
+    await entered.wait()
+    caller.cancel()
+    go.set()
+    await database.close()
+    assert [row["id"] for row in await database.rows(select(keys.c.id))] == ["k"]
+
+
+async def test_a_broken_transaction_leaves_nothing(database):
+    async def work(connection):
+        await connection.execute(insert(keys).values(id="k", **KEY))
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await database.write(work)
+    assert await database.rows(select(keys)) == []
+
+
+async def test_a_database_that_somebody_holds_is_waited_for_and_then_a_503(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/held.db", busy_seconds=0.3)
+    await database.open()
+    with sqlite3.connect(tmp_path / "held.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await database.rows(select(keys)) == []  # readers never wait
+        with pytest.raises(ApiError) as caught:
+            await database.run(insert(keys).values(id="k", **KEY))
+        assert (caught.value.status_code, caught.value.headers["Retry-After"]) == (503, "1")
+        other.execute("ROLLBACK")
+    await database.run(insert(keys).values(id="k", **KEY))
+    await database.ping(5)
+    await database.close()
+
+
+async def test_the_clock_is_the_time(database):
+    row = await database.one(select(database.clock.label("now")))
+    assert abs(row["now"] - time.time()) < 5
+
+
+@pytest.mark.parametrize("url", ["", "x", "mysql://h/d", "sqlite+what:///x", "postgresql://h:port/d"])
+def test_a_url_that_nobody_can_open_is_one_clear_line(url):
+    with pytest.raises(ConfigError):
+        Database(url)
+
+
+async def test_a_database_that_is_not_there_is_a_503():
+    database = Database("postgresql://nobody@127.0.0.1:9/none")
+    with pytest.raises(ApiError) as caught:
+        await database.rows(text("SELECT 1"))
+    assert caught.value.body["error"]["code"] == "database_unavailable"
+    await database.close()
