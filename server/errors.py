@@ -48,6 +48,11 @@ class ApiError(HTTPException):
         self.body = {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
+def code_of(error: ApiError) -> str | None:
+    """Its slug."""
+    return error.body["error"]["code"]
+
+
 class ClientGone(Exception):
     """The client left before its answer; nobody is there to read one."""
 

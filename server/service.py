@@ -21,18 +21,21 @@ from gpt4video.interfaces import EngineStats
 from gpt4video.messages import Conversation, DrawOptions, SamplingParams
 from gpt4video.stages import listener
 from server.conversation import Reader
+from server.drawings import Drawings, Told, blank, told
 from server.errors import ApiError, loading
-from server.jobs import Drawings, Jobs, Told, blank, told
-from server.line import Line
+from server.jobs import Jobs
+from server.leases import Leases
 from server.media import ClipReader
 from server.metrics import Metrics
 from server.observe import watched
 from server.settings import Settings
 from server.state.blobs import Blobs
 from server.state.database import Database, sqlite_url
+from server.state.queue import Queue
 from server.state.records import LOCAL, FileRecord, VideoRecord
 from server.state.shelf import Shelf
 from server.state.store import Store
+from server.state.sweep import Sweeper
 from server.state.tables import files, videos
 from server.tracing import Traces
 
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 LOAD_AFTER = 0.2
 """Seconds between the start of the server and the loading of the model."""
+
+PING_SECONDS = 3.0
+"""The database is away when it does not answer for so long; `/health` tells so within 5 seconds."""
 
 log = logging.getLogger("gpt4video.server")
 
@@ -66,8 +72,13 @@ class Service:
         self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
         self.reader = Reader(self.files, self.videos, self.clips, settings)
-        self.line = Line(settings.max_queued_videos)
-        self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
+        self.queue = Queue(
+            self.shelf, settings.max_queued_videos, settings.lease_seconds, settings.max_attempts
+        )
+        self.leases = Leases(self.queue)
+        self.jobs = Jobs(self.queue, self.videos, self.leases, self._drawings, settings.model_id)
+        self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)
+        self._sweeping: asyncio.Task[None] | None = None
         self.metrics = Metrics()
         self.traces = Traces.to(settings.otlp_endpoint, settings.model_id) if settings.otlp_endpoint else None
 
@@ -81,6 +92,10 @@ class Service:
         await self.database.open()
         await self.blobs.open()
         listener.set(self.metrics.take)  # for tasks of no request; those of requests have their own
+        self.jobs.open(lambda: self._assistant)
+        self._sweeping = asyncio.create_task(
+            self.sweeper.sweep_forever(self.settings.sweep_seconds), name="sweep"
+        )
         if not callable(self._load):
             self._assistant = self._load
             return
@@ -98,16 +113,14 @@ class Service:
     async def close(self) -> None:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         self.clips.close()
         await self.database.close()
         if self.traces is not None:
             await asyncio.to_thread(self.traces.close)
         await asyncio.to_thread(self._closing.close)
-
-    @property
-    def failed(self) -> bool:
-        """Whether loading ended in an error: this server will never be ready."""
-        return self._failure is not None
 
     @property
     def assistant(self) -> Assistant:
@@ -144,14 +157,36 @@ class Service:
     ) -> AsyncIterator[Told]:
         """The assistant's answer as words, video records and the end; what it draws is the owner's."""
         assistant = self.assistant
-        drawings = Drawings(
+        drawings = self._drawings(owner)
+        events = watched(assistant.respond(conversation, params, draw, allow_video, drawings.stopped))
+        return told(events, drawings if allow_video else None)
+
+    def _drawings(self, owner: str) -> Drawings:
+        """The videos of one answer or job of this owner's."""
+        return Drawings(
+            self.queue,
             self.videos,
             self.blobs,
-            self.line,
-            lambda request: blank(self.settings.model_id, owner, request, assistant.limits),
+            self.leases,
+            lambda request: blank(self.settings.model_id, owner, request, self.assistant.limits),
+            self.settings.video_lifetime,
         )
-        events = watched(assistant.respond(conversation, params, draw, allow_video))
-        return told(events, drawings if allow_video else None)
+
+    async def faults(self) -> list[str]:
+        """What is broken and will not mend by itself, in words for an operator; empty where all is well."""
+        found = list(self.jobs.faults)
+        parts = {"drawer": self._assistant and self._assistant.drawer}
+        parts["language model"] = self._assistant and self._assistant.language_model
+        found += [
+            f"The {name} has ended." for name, part in parts.items() if not getattr(part, "alive", True)
+        ]
+        if self._failure is not None:
+            found.append("The model could not be loaded; the server's log says why.")
+        try:
+            await self.database.ping(PING_SECONDS)
+        except ApiError as error:
+            found.append(str(error.detail))
+        return found
 
     async def measures(self) -> bytes:
         """Everything `/metrics` tells."""

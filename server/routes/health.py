@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from server.errors import ApiError
 from server.service import service_of
 
 router = APIRouter()
@@ -13,10 +14,9 @@ router = APIRouter()
 
 @router.get("/health")
 async def health(request: Request) -> dict[str, Any]:
-    """200 as long as this server can become or stay ready."""
-    service = service_of(request)
-    if service.failed:
-        service.demand_ready()
+    """200 as long as this server can become or stay ready; otherwise a 503 that says what is broken."""
+    if faults := await service_of(request).faults():
+        raise ApiError(503, " ".join(faults), type="server_error", code="engine_unavailable")
     return {"status": "ok"}
 
 

@@ -29,7 +29,7 @@ async def create(request: Request) -> dict[str, Any]:
     service.demand_ready()
     body = parse(VideoCreate, await _fields(request))
     service.demand_model(body.model)
-    return _as_json(service, await _submit(service, owner_of(request), body.prompt, body.options()))
+    return (await _submit(service, owner_of(request), body.prompt, body.options())).as_json()
 
 
 @router.post("/v1/videos/{id}/remix")
@@ -48,7 +48,7 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         guidance=source.guidance,
         seed=source.seed,
     )
-    return _as_json(service, await _submit(service, source.owner, body.prompt, options, source.id))
+    return (await _submit(service, source.owner, body.prompt, options, source.id)).as_json()
 
 
 async def _fields(request: Request) -> dict[str, Any]:
@@ -85,11 +85,6 @@ async def _submit(
     return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
 
 
-def _as_json(service: Service, record: VideoRecord) -> dict[str, Any]:
-    """The video object, with its place in the line."""
-    return service.line.placed(record).as_json()
-
-
 @router.get("/v1/videos")
 async def list_videos(
     request: Request,
@@ -100,7 +95,7 @@ async def list_videos(
     """A page of videos, newest first."""
     service = service_of(request)
     page = await service.videos.page(owner_of(request), after, limit, order)
-    return page.as_json([_as_json(service, record) for record in page.records])
+    return page.as_json([record.as_json() for record in await service.queue.placed(page.records)])
 
 
 @router.get("/v1/videos/{id}")
@@ -108,16 +103,16 @@ async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too."""
     service = service_of(request)
     record = await service.videos.get(id, owner_of(request))
+    [record] = await service.queue.placed([record])
     headers = {} if record.finished else {"openai-poll-after-ms": POLL_AFTER_MS}
-    return JSONResponse(_as_json(service, record), headers=headers)
+    return JSONResponse(record.as_json(), headers=headers)
 
 
 @router.delete("/v1/videos/{id}")
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a video; one that is being drawn stops between two steps."""
     service = service_of(request)
-    await service.videos.delete(id, owner_of(request))
-    await service.jobs.cancel(id)
+    await service.jobs.delete(id, owner_of(request))
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
