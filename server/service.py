@@ -175,11 +175,9 @@ class Service:
     async def faults(self) -> list[str]:
         """What is broken and will not mend by itself, in words for an operator; empty where all is well."""
         found = list(self.jobs.faults)
-        parts = {"drawer": self._assistant and self._assistant.drawer}
-        parts["language model"] = self._assistant and self._assistant.language_model
-        found += [
-            f"The {name} has ended." for name, part in parts.items() if not getattr(part, "alive", True)
-        ]
+        for name in ("language_model", "drawer"):
+            if not getattr(getattr(self._assistant, name, None), "alive", True):
+                found.append(f"The {name.replace('_', ' ')} has ended.")
         if self._failure is not None:
             found.append("The model could not be loaded; the server's log says why.")
         try:

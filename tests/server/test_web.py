@@ -59,6 +59,15 @@ async def open_page(browser, url, size="desktop", **more):
     return page
 
 
+async def comes_true(page, expression):
+    """Wait for it. (`wait_for_function` evaluates inside the page, which the page's own policy forbids.)"""
+    for _ in range(400):
+        if await page.evaluate(expression):
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"this did not come true: {expression}")
+
+
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, assistant, red, size, scheme):
     expect = playwright.expect
@@ -80,7 +89,7 @@ async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, a
     await shoot(page, f"{size}-3-drawing")
     drawn = page.locator(".card video").first
     await expect(drawn).to_have_attribute("src", re.compile(r"^/v1/videos/video_\w+/content$"))
-    await page.wait_for_function("document.querySelector('.card video').videoWidth === 64")
+    await comes_true(page, "document.querySelector('.card video').videoWidth === 64")
 
     await ask(page, "the same, but blue")
     await expect(page.locator(".card video")).to_have_count(2)
@@ -89,7 +98,7 @@ async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, a
     assert [message.role for message in heard] == ["user", "assistant", "user", "assistant", "user"]
     assert len(heard[0].clips) == 1
     assert Drawn("a red circle moving left on a white background") in heard[3].parts
-    await page.wait_for_function("[...document.querySelectorAll('.card video')].every(v => v.videoWidth)")
+    await comes_true(page, "[...document.querySelectorAll('.card video')].every(v => v.videoWidth)")
     await shoot(page, f"{size}-4-drawn")
     width = "document.documentElement.scrollWidth <= innerWidth"
     assert await page.evaluate(width), "the page must not scroll sideways"
