@@ -56,6 +56,7 @@ def serve(args: argparse.Namespace) -> int:
 
         logs.install(args.log_format)
         app = create_app(load)
+        app.state.service.clips.demand_confined()
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
         )

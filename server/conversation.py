@@ -112,7 +112,7 @@ class Reader:
 
     async def _clip(self, source: Source, sampling: Sampling, owner: str) -> Clip:
         try:
-            return await self._clips.read(await source.read(owner), sampling)
+            return (await self._clips.read(await source.read(owner), sampling)).clip
         except VideoError as error:
             raise bad_request(error.message, code=error.code, param=source.param) from error
 

@@ -183,6 +183,15 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return answer(request, as_api_error(error))
 
 
+async def _on_os_error(request: Request, error: Exception) -> Response:
+    """A full disk is an answer; anything else of this kind is a mistake of ours."""
+    told = as_api_error(error)
+    if told.status_code != 507:
+        raise error
+    log.error("%s %s: %s", request.method, request.scope.get("path", "")[:LONGEST_FAULT], error)
+    return answer(request, told)
+
+
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     return answer(request, of_validation(error.errors()))
@@ -198,4 +207,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Gpt4VideoError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ClientGone, _on_gone)
+    app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(Exception, _on_error)

@@ -1,9 +1,10 @@
 """Posted bytes to clips, drawn clips to files: the one place where the server touches pictures.
 
-Decoding is blocking work, so it runs in a few threads of its own; nothing is begun for who left before its
-turn, and nothing goes on for who leaves after. (A semaphore would not do: a cancelled waiter releases it
-while the thread still decodes.) Decoded clips are kept for a while by the hash of their bytes and the way
-they were sampled: every turn of a conversation sends its videos again.
+What strangers post is decoded in confined processes, never in this one (`gpt4video/video/sandbox.py`). A few
+threads wait for those, as many as may decode at a time; nothing is begun for who left before its turn, and
+nothing goes on for who leaves after. (A semaphore would not do: a cancelled waiter releases it while the
+work goes on.) Decoded clips are kept for a while by the hash of their bytes and the way they were sampled:
+every turn of a conversation sends its videos again. Files that broke a decoder twice are not tried again.
 """
 
 from __future__ import annotations
@@ -14,19 +15,38 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from gpt4video.errors import VideoError
+from gpt4video.errors import Busy, ConfigError, Gpt4VideoError, VideoError
 from gpt4video.stages import stage
-from gpt4video.video import Clip, Sampling, encode_jpeg, encode_mp4, open_video, probe
+from gpt4video.video import Clip, Limits, Sampling, encode_jpeg, encode_mp4
+from gpt4video.video.picture import is_picture
+from gpt4video.video.sandbox import Broke, Budget, Sandbox
 from server.settings import Settings
+
+STRIKES = 2
+"""How often a file may break a decoder before it is turned away unseen."""
+STRUCK = 1024
+"""How many such files are remembered."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A posted video as it was looked at: its frames, and whether they were at hand."""
+
+    clip: Clip
+    cached: bool
 
 
 class ClipReader:
@@ -35,41 +55,88 @@ class ClipReader:
     def __init__(self, settings: Settings) -> None:
         self._room = settings.clip_cache_bytes
         self._settings = settings
+        self._sandbox = sandbox_of(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._at_work = 0
         self._kept: OrderedDict[tuple[str, Sampling], Clip] = OrderedDict()
+        self._struck: OrderedDict[str, int] = OrderedDict()
         self._bytes = 0
 
-    async def read(self, data: bytes, sampling: Sampling) -> Clip:
-        """The frames of a video that `sampling` asks for; a picture is a clip of one frame."""
-        key = (await asyncio.to_thread(_sha256, data), sampling)
+    def demand_confined(self) -> None:
+        """Have a decoder ready. Raises `ConfigError` where this system cannot confine one (`Settings` may ask
+        for it all the same)."""
+        try:
+            self._sandbox.start()
+        except ConfigError as error:
+            message = f"{error.message} The setting unconfined_decoding says so."
+            raise ConfigError(message, param="unconfined_decoding") from error
+
+    async def read(self, data: bytes, sampling: Sampling) -> Looked:
+        """The frames of a video that `sampling` asks for; a picture is a clip of one frame.
+
+        Raises `InputError` for what is no video or beyond the limits, `Busy` where too many wait already.
+        """
+        digest = await asyncio.to_thread(_sha256, data)
+        key = (digest, sampling)
         if (kept := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
-            return kept
+            return Looked(kept, cached=True)
+        if self._struck.get(digest, 0) >= STRIKES:
+            raise VideoError("This file broke the decoder before; it is not tried again.")
         left = threading.Event()
         try:
-            with stage("decode", backend="pyav"):
-                clip = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._decode, data, sampling, left
-                )
+            with stage("decode", backend="picture" if is_picture(data) else self._settings.decoder):
+                clip = await self._confined(self._decode, data, sampling, left)
+        except Broke:
+            self._strike(digest)
+            raise
         finally:
             left.set()
         self._keep(key, clip)
-        return clip
+        return Looked(clip, cached=False)
 
     async def look_inside(self, path: Path) -> dict[str, Any]:
         """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, look_inside, path, self._settings.max_image_pixels
-        )
+        with stage("decode", backend="probe"):
+            return await self._confined(self._look_inside, path)
 
     def close(self) -> None:
-        """End the threads; what they decode ends with those who wait for it."""
+        """End the threads, and what they wait for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._sandbox.close()
+
+    async def _confined(self, work: Callable[..., T], *args: Any) -> T:
+        """Have work done in one of the threads, unless too much waits for them."""
+        if self._at_work >= self._settings.decode_threads + self._settings.max_queued_decodes:
+            raise Busy("Too many videos wait to be read; try again in a moment.", retry_after=2.0)
+        self._at_work += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args))
+        except ConfigError as error:  # the operator's to mend, not the client's
+            raise Gpt4VideoError(error.message, code="engine_unavailable") from error
+        finally:
+            self._at_work -= 1
 
     def _decode(self, data: bytes, sampling: Sampling, left: threading.Event) -> Clip:
+        side = self._settings.max_side
         if is_picture(data):
-            return picture(data, self._settings.max_image_pixels)
-        return open_video(data, sampling, max_side=self._settings.max_side, has_left=left.is_set)
+            return self._sandbox.open_picture(data, max_side=side, has_left=left.is_set)
+        return self._sandbox.open_video(
+            data, sampling, self._settings.decoder, max_side=side, has_left=left.is_set
+        )
+
+    def _look_inside(self, path: Path) -> dict[str, Any]:
+        with path.open("rb") as file:
+            head = file.read(16)
+        if is_picture(head):
+            height, width = self._sandbox.open_picture(path).frames.shape[1:3]
+            return {"duration": 1.0, "width": width, "height": height, "num_frames": 1}
+        return asdict(self._sandbox.probe(path))
+
+    def _strike(self, digest: str) -> None:
+        self._struck[digest] = self._struck.pop(digest, 0) + 1
+        if len(self._struck) > STRUCK:
+            self._struck.popitem(last=False)
 
     def _keep(self, key: tuple[str, Sampling], clip: Clip) -> None:
         if key in self._kept or clip.frames.nbytes > self._room:
@@ -85,36 +152,25 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def is_picture(data: bytes) -> bool:
-    """Whether bytes begin as a PNG, JPEG or WebP does. A GIF is a video."""
-    return data.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff")) or (
-        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+def sandbox_of(settings: Settings) -> Sandbox:
+    """Where posted files are decoded, within what the operator set."""
+    return Sandbox(
+        Limits(
+            max_bytes=settings.max_video_bytes,
+            max_pixels=settings.max_video_pixels,
+            max_picture_pixels=settings.max_image_pixels,
+            max_frame_side=settings.max_video_side,
+            max_duration=settings.max_video_seconds,
+            max_frames=settings.max_video_frames,
+            max_streams=settings.max_video_streams,
+            max_output_bytes=settings.max_clip_bytes,
+            max_decoded_bytes=settings.max_decoded_bytes,
+            max_threads=1,
+        ),
+        Budget(settings.decode_seconds, settings.decode_cpu_seconds, settings.decode_memory_bytes),
+        unconfined=settings.unconfined_decoding,
+        decoders=("pyav",) if settings.decoder == "pyav" else ("pyav", settings.decoder),
     )
-
-
-def picture(data: bytes, max_pixels: int) -> Clip:
-    """A picture as a clip of one frame that lasts one second."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-            if image.width * image.height > max_pixels:
-                raise VideoError(
-                    f"The picture has {image.width}x{image.height} pixels; {max_pixels} in all fit.",
-                    code="video_too_large",
-                )
-            frame = np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise VideoError("The picture cannot be read.") from error
-    return Clip.of(frame[None], fps=1.0)
-
-
-def look_inside(path: Path, max_pixels: int) -> dict[str, Any]:
-    """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if is_picture(head):
-        height, width = picture(path.read_bytes(), max_pixels).frames.shape[1:3]
-        return {"duration": 1.0, "width": width, "height": height, "num_frames": 1}
-    return asdict(probe(path))
 
 
 def to_mp4(clip: Clip) -> bytes:

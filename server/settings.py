@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt4video.video import DecoderName
+
 MIB = 2**20
 
 
@@ -44,8 +46,37 @@ class Settings:
     """How often what has expired, and what killed servers left behind, is removed."""
     orphan_seconds: float = 3600.0
     """Bytes that no record names are removed when they are older than this."""
+    decoder: DecoderName = "pyav"
+    """Which decoder reads posted videos: `pyav`, or `decord` (older, and without AV1)."""
     decode_threads: int = 2
-    """How many posted videos are decoded at the same time."""
+    """How many posted videos are decoded at the same time, each in a confined process with one thread."""
+    max_queued_decodes: int = 64
+    """Most posted videos that wait for those; more are answered 503."""
+    decode_seconds: float = 30.0
+    """After this long, a process that reads one file is killed, and the file is called invalid."""
+    decode_cpu_seconds: int = 60
+    """Processor time of such a process."""
+    decode_memory_bytes: int = 1024 * MIB
+    """Memory of such a process, besides what it takes before it sees the file."""
+    unconfined_decoding: bool = False
+    """Decode posted files even where the system cannot confine a decoder (`gpt4video doctor` tells). Only for
+    a server to which nobody posts but you."""
+    max_video_bytes: int = 256 * MIB
+    """Largest posted file, in bytes; `max_body_bytes` may be smaller."""
+    max_video_pixels: int = 9_000_000
+    """Largest frame of a posted video, in pixels."""
+    max_video_side: int = 16_384
+    """Longest side of a posted frame or picture, in pixels."""
+    max_video_seconds: float = 600.0
+    """Longest posted video, in seconds."""
+    max_video_frames: int = 36_000
+    """Most frames in a posted video."""
+    max_video_streams: int = 16
+    """Most streams in a posted file, of pictures, sound and all else."""
+    max_decoded_bytes: int = 64 * 1024 * MIB
+    """Most raw frames that are decoded of one file on the way to those looked at, in bytes."""
+    max_clip_bytes: int = 256 * MIB
+    """Most memory that the frames looked at may take, in bytes."""
     clip_cache_bytes: int = 128 * MIB
     """Memory for decoded clips, so that the turns of a conversation decode each video once."""
     keep_alive_seconds: float = 15.0

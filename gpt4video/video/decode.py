@@ -1,7 +1,7 @@
 """`open_video` and `probe`: a file or bytes in, a `Clip` or the facts out.
 
 Everything that touches a stranger's bytes with C code happens inside `decode` and `facts`, which take and
-give plain data: that is the seam where another process can stand.
+give plain data: that is the seam where another process stands (`sandbox.py`).
 """
 
 from __future__ import annotations
@@ -48,20 +48,17 @@ def open_video(
     video's first frame. A damaged or truncated file gives the frames that can be decoded.
 
     Raises `VideoError` (`invalid_video`, `unsupported_video_format`, `unsupported_video_codec`,
-    `no_video_stream`, `video_too_large`, `video_too_long`, `video_resolution_too_large`), and `InputError`
-    for a file that is not there or a stretch of time that the video does not have.
+    `no_video_stream`, `video_too_large`, `video_too_long`), and `InputError` for a file that is not there or
+    a stretch of time that the video does not have.
     """
-    if max_side is not None and max_side < 1:
-        raise InputError(f"max_side must be at least 1, got {max_side}.", param="max_side")
-    if decoder not in DECODERS:
-        raise InputError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}.", param="decoder")
-    media, container = _checked(source, limits)
+    checked_options(decoder, max_side)
+    media, container = checked(source, limits)
     return decode(media, container, sampling, decoder, limits, max_side, has_left)
 
 
 def probe(source: Path | str | bytes, limits: Limits = _DEFAULT_LIMITS) -> VideoInfo:
     """Duration, size, rate, codec and container of a video; decodes one frame. Raises as `open_video`."""
-    media, container = _checked(source, limits)
+    media, container = checked(source, limits)
     return facts(media, container, limits)
 
 
@@ -85,7 +82,15 @@ def facts(media: Media, container: str, limits: Limits) -> VideoInfo:
     return PyAVReader(media, container, limits).info
 
 
-def _checked(source: Path | str | bytes, limits: Limits) -> tuple[Media, str]:
+def checked_options(decoder: str, max_side: int | None) -> None:
+    """Raise `InputError` for a decoder that there is not, or frames without a side."""
+    if max_side is not None and max_side < 1:
+        raise InputError(f"max_side must be at least 1, got {max_side}.", param="max_side")
+    if decoder not in DECODERS:
+        raise InputError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}.", param="decoder")
+
+
+def checked(source: Path | str | bytes, limits: Limits) -> tuple[Media, str]:
     """The media and its container, after the checks that cost nothing."""
     if isinstance(source, bytes):
         limits.check_size(len(source))

@@ -9,6 +9,7 @@ transparency, and pixels that are not square stay so.
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,11 @@ class DecordReader:
 
     def frames(self, indices: Indices, max_side: int | None) -> tuple[NDArray[np.uint8], Indices]:
         """(T, H, W, 3) uint8 RGB, upright, and the indices they belong to; see `Reader.frames`."""
-        source = io.BytesIO(self._media) if isinstance(self._media, bytes) else str(self._media)
+        source: Any = io.BytesIO(self._media) if isinstance(self._media, bytes) else self._media
+        if isinstance(source, Path):
+            source = str(source)
+        else:
+            source.seek(0)
         images: list[NDArray[np.uint8]] = []
         try:
             # The reader is not kept: an idle one goes on filling its queue of decoded frames.

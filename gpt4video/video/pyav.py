@@ -14,6 +14,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -68,6 +69,7 @@ class PyAVReader:
         self.timeline = self.packets.timeline()
         self.decoded = 0
         """Packets handed to the decoder so far: what the work is counted in."""
+        self._bytes = 0
 
     @property
     def info(self) -> VideoInfo:
@@ -85,9 +87,8 @@ class PyAVReader:
             stream = self._stream(file)
             aspect = float(stream.sample_aspect_ratio or 1)
             for pts, frame in self._decode(file, stream, indices.tolist()):
-                self._limits.check_frame(frame.width, frame.height)
                 try:
-                    image = _upright(frame, aspect, max_side)
+                    image = _upright(frame, aspect, max_side, self._limits.max_threads)
                 except _BROKEN:
                     continue  # a damaged header may claim colours that nothing can convert
                 if not found:
@@ -106,7 +107,7 @@ class PyAVReader:
         names = FORMATS[self._container]
         try:
             return av.open(
-                io.BytesIO(self._media) if isinstance(self._media, bytes) else str(self._media.resolve()),
+                _source(self._media),
                 format=names.partition(",")[0],
                 options={"format_whitelist": names, "protocol_whitelist": "file,pipe"},
                 metadata_errors="ignore",
@@ -119,6 +120,7 @@ class PyAVReader:
 
     def _stream(self, file: Any) -> Any:
         """The video stream, set up to decode within the limits."""
+        self._limits.check_streams(len(file.streams))
         stream = file.streams.best("video")
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # cover art of a song
             raise VideoError("The file has no video stream.", code="no_video_stream")
@@ -132,7 +134,7 @@ class PyAVReader:
         self._limits.check_frame(context.width, context.height)
         context.options = {"max_pixels": str(self._limits.max_pixels)}
         context.thread_type = "AUTO"
-        context.thread_count = min(4, os.cpu_count() or 1)
+        context.thread_count = min(self._limits.max_threads, os.cpu_count() or 1)
         return stream
 
     def _walk(self, file: Any, stream: Any) -> Packets:
@@ -168,15 +170,27 @@ class PyAVReader:
         for place, packet in enumerate(self._demux(file, stream)):
             if runs and place == runs[0].start:
                 if run.wanted:
-                    yield from run.take(_decoded(stream, None), last=True)
+                    yield from run.take(self._decoded(stream, None), last=True)
                 stream.codec_context.flush_buffers()
                 run = runs.pop(0)
             if run.wanted:
                 self.decoded += 1
-                yield from run.take(_decoded(stream, packet))
+                yield from run.take(self._decoded(stream, packet))
             elif not runs:
                 return
-        yield from run.take(_decoded(stream, None), last=True)
+        yield from run.take(self._decoded(stream, None), last=True)
+
+    def _decoded(self, stream: Any, packet: Any) -> list[Any]:
+        """The frames that come out when `packet` goes in; None empties the decoder. Each is measured."""
+        try:
+            frames = list(stream.codec_context.decode(packet))
+        except _BROKEN:
+            return []  # one damaged packet does not spoil the others
+        for frame in frames:
+            self._limits.check_frame(frame.width, frame.height)
+            self._bytes += sum(plane.buffer_size for plane in frame.planes)
+        self._limits.check_decoded(self._bytes)
+        return frames
 
     def _demux(self, file: Any, stream: Any) -> Iterator[Any]:
         """The stream's packets, until the file ends or breaks off, or nobody waits for them any more."""
@@ -190,12 +204,14 @@ class PyAVReader:
             return  # what came until here counts
 
 
-def _decoded(stream: Any, packet: Any) -> list[Any]:
-    """The frames that come out when `packet` goes in; None empties the decoder."""
-    try:
-        return list(stream.codec_context.decode(packet))
-    except _BROKEN:
-        return []  # one damaged packet does not spoil the others
+def _source(media: Media) -> Any:
+    """What PyAV opens; a file that is open is read from its start."""
+    if isinstance(media, bytes):
+        return io.BytesIO(media)
+    if isinstance(media, Path):
+        return str(media.resolve())
+    media.seek(0)
+    return media
 
 
 def _codec_name(stream: Any) -> str:
@@ -204,9 +220,9 @@ def _codec_name(stream: Any) -> str:
     return "unknown" if context is None else str(context.codec.canonical_name)
 
 
-def _upright(frame: Any, aspect: float, max_side: int | None) -> NDArray[np.uint8]:
+def _upright(frame: Any, aspect: float, max_side: int | None, threads: int) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame as it is shown: square pixels, turned, no side above `max_side`."""
-    image = _rgb(frame, shown_size(frame.width, frame.height, aspect, max_side))
+    image = _rgb(frame, shown_size(frame.width, frame.height, aspect, max_side), threads)
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             # x' = a x + c y and y' = b x + d y: a turn by quarters, perhaps mirrored.
@@ -217,13 +233,14 @@ def _upright(frame: Any, aspect: float, max_side: int | None) -> NDArray[np.uint
     return np.ascontiguousarray(image)
 
 
-def _rgb(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _rgb(frame: Any, size: tuple[int, int], threads: int) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame as it is stored, at `size`; what is transparent lets white through."""
     alpha = frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
     image: NDArray[np.uint8] = frame.reformat(
         *size,
         format="rgba" if alpha else "rgb24",
         interpolation="BILINEAR" if size == (frame.width, frame.height) else "BICUBIC",
+        threads=threads,
     ).to_ndarray()
     if not alpha:
         return image

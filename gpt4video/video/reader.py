@@ -13,8 +13,25 @@ from numpy.typing import NDArray
 from gpt4video.errors import InputError, VideoError
 from gpt4video.video.timeline import Indices, Timeline
 
-Media = Path | bytes
-"""A file that is there, or the bytes of one."""
+
+class File(Protocol):
+    """A file that is open for reading."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes."""
+        ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place."""
+        ...
+
+    def tell(self) -> int:
+        """The place at hand."""
+        ...
+
+
+Media = Path | bytes | File
+"""A file that is there, the bytes of one, or one that is open already."""
 
 
 class Left(Exception):
@@ -38,12 +55,22 @@ class Limits:
     """Largest file, in bytes."""
     max_pixels: int = 8192 * 4320
     """Largest frame, in pixels: 8K."""
+    max_picture_pixels: int = 100_000_000
+    """Largest picture that is not a video's, in pixels."""
+    max_frame_side: int = 16384
+    """Longest side of a frame as it is stored, in pixels."""
+    max_streams: int = 64
+    """Most streams in one file: of pictures, sound, subtitles and all else."""
     max_duration: float = 3600.0
     """Longest video, in seconds."""
     max_frames: int = 500_000
     """Most frames a file may hold; one hour at 120 frames a second has 432,000."""
     max_output_bytes: int = 2**30
     """Most memory that the frames handed back may take, in bytes."""
+    max_decoded_bytes: int = 2**40
+    """Most that is decoded on the way to the frames handed back, in bytes of raw frames."""
+    max_threads: int = 4
+    """Most threads that decode one video."""
 
     def check_size(self, size: int) -> None:
         """Raise `VideoError` for a file of more bytes than allowed."""
@@ -55,10 +82,34 @@ class Limits:
 
     def check_frame(self, width: int, height: int) -> None:
         """Raise `VideoError` for a frame of more pixels than allowed."""
-        if width * height > self.max_pixels:
+        self._check_pixels("video", width, height, self.max_pixels)
+
+    def check_picture(self, width: int, height: int) -> None:
+        """Raise `VideoError` for a picture of more pixels than allowed."""
+        self._check_pixels("picture", width, height, self.max_picture_pixels)
+
+    def _check_pixels(self, what: str, width: int, height: int, most: int) -> None:
+        if width * height > most or max(width, height) > self.max_frame_side:
             raise VideoError(
-                f"The video is {width}x{height}; at most {self.max_pixels:,} pixels a frame fit.",
-                code="video_resolution_too_large",
+                f"The {what} is {width}x{height}; at most {most:,} pixels fit, and at most "
+                f"{self.max_frame_side:,} on a side.",
+                code="video_too_large",
+            )
+
+    def check_streams(self, count: int) -> None:
+        """Raise `VideoError` for a file of more streams than allowed."""
+        if count > self.max_streams:
+            raise VideoError(
+                f"The file holds {count} streams; at most {self.max_streams} fit.", code="video_too_large"
+            )
+
+    def check_decoded(self, size: int) -> None:
+        """Raise `VideoError` once more was decoded than allowed; `size` is all of it so far."""
+        if size > self.max_decoded_bytes:
+            raise VideoError(
+                f"More than {self.max_decoded_bytes / 2**30:g} GiB of frames lie before those asked for. "
+                "A shorter or smaller video fits, or one with more key frames.",
+                code="video_too_large",
             )
 
     def check_length(self, seconds: float, frames: int = 0) -> None:

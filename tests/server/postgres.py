@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,6 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import asyncpg
 
 NOBODY = 65534
 MISSING = "there is no PostgreSQL here (Debian: apt install postgresql)"
@@ -48,6 +52,19 @@ def server(bin: Path) -> Iterator[str]:
             yield f"postgresql://postgres@127.0.0.1:{port}"
         finally:
             run(control, "-D", data, "-m", "immediate", "-w", "stop")
+
+
+def new_database(server: str) -> str:
+    """An empty database on a server; its URL."""
+    name = f"test_{secrets.token_hex(6)}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(f"{server}/postgres")
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+
+    asyncio.run(create())
+    return f"{server}/{name}"
 
 
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}

@@ -1,4 +1,4 @@
-"""Posted bytes to clips: a few threads decode, and none of them for somebody who left."""
+"""Posted bytes to clips: a few are decoded at a time, and none for somebody who left."""
 
 import asyncio
 import threading
@@ -9,6 +9,7 @@ import pytest
 from files import write
 from web_stand_ins import clip_of, mp4_of
 
+from gpt4video.errors import Busy, VideoError
 from gpt4video.video import Sampling
 from server.media import ClipReader
 from server.settings import Settings
@@ -43,12 +44,35 @@ async def test_who_leaves_stops_the_decoding_and_never_are_there_more_threads(re
         task.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
     began = time.monotonic()
-    clip = await reader.read(red, SOME)
-    assert len(clip.frames) == 8
+    looked = await reader.read(red, SOME)
+    assert len(looked.clip.frames) == 8
     assert time.monotonic() - began < whole / 2, "the next one does not wait for those who left"
 
 
 async def test_a_clip_is_decoded_once(red):
     reader = ClipReader(Settings())
-    assert await reader.read(red, SOME) is await reader.read(mp4_of("red"), SOME)
+    first, second = await reader.read(red, SOME), await reader.read(mp4_of("red"), SOME)
+    assert first.clip is second.clip
+    assert (first.cached, second.cached) == (False, True)
+    reader.close()
+
+
+async def test_more_than_may_wait_are_told_to_come_back(videos):
+    reader = ClipReader(Settings(decode_threads=1, max_queued_decodes=1, clip_cache_bytes=0))
+    waiting = [asyncio.create_task(reader.read(video, SOME)) for video in videos[:2]]
+    await asyncio.sleep(0.2)
+    with pytest.raises(Busy) as caught:
+        await reader.read(videos[2], SOME)
+    assert (caught.value.code, caught.value.retry_after) == ("queue_full", 2.0)
+    await asyncio.gather(*waiting)
+    await reader.read(videos[2], SOME)
+    reader.close()
+
+
+async def test_a_file_that_breaks_the_decoder_twice_is_not_tried_again(red):
+    reader = ClipReader(Settings(decode_cpu_seconds=0))
+    for message in ("broke the decoder:", "broke the decoder:", "not tried again"):
+        with pytest.raises(VideoError, match=message) as caught:
+            await reader.read(red, SOME)
+        assert caught.value.code == "invalid_video"
     reader.close()

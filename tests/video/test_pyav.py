@@ -297,7 +297,7 @@ def test_the_limits_are_kept(mp4):
     cases = [
         (Limits(max_duration=1.0), "video_too_long"),
         (Limits(max_frames=10), "video_too_long"),
-        (Limits(max_pixels=60 * 40), "video_resolution_too_large"),
+        (Limits(max_pixels=60 * 40), "video_too_large"),
         (Limits(max_output_bytes=64 * 48 * 3 * 8), "invalid_value"),
     ]
     for limits, code in cases:

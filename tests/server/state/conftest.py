@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import postgres
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from server.state.blobs import Blobs
 from server.state.database import Database, sqlite_url
@@ -20,27 +17,11 @@ from server.state.store import Store
 from server.state.tables import files, videos
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    if (bin := postgres.programs()) is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.server(bin) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(params=["sqlite", "postgresql"])
-async def database_url(request, tmp_path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "state.db")
-    server = request.getfixturevalue("postgres_server")
-    name = f"test_{secrets.token_hex(6)}"
-    engine = create_async_engine(
-        f"{server.replace('postgresql', 'postgresql+asyncpg')}/postgres", isolation_level="AUTOCOMMIT"
-    )
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await engine.dispose()
-    return f"{server}/{name}"
+    return postgres.new_database(request.getfixturevalue("postgres_server"))
 
 
 @pytest_asyncio.fixture
