@@ -1,10 +1,12 @@
 """A chat request's messages as the library's `Conversation`.
 
-    text        words
-    video_url   data: | file-… | video_…        http(s) and file addresses are refused
-    image_url   data:                           a clip of one frame
-    file        file_id | file_data
-    videos      on an assistant's message: what it drew, read back as the prompts it was drawn from
+    text                 words
+    video_url  video     data: | file-… | video_…        file addresses are refused
+                         data:video/jpeg;base64,a,b,c    (or a list of pictures) is one clip of these frames
+    image_url  image     data:                           a clip of one frame
+    input_video          data, in base64                 as llama.cpp has it
+    file                 file_id | file_data
+    videos               on an assistant's message: what it drew, as the prompts it was drawn from
 
 First every part is checked, and the length of all words, and nothing is decoded; then all videos are
 decoded, each once.
@@ -14,16 +16,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpt4video.errors import VideoError
+from gpt4video.errors import InputError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
-from gpt4video.video import Clip, Sampling
 from server.errors import ApiError, bad_request
-from server.media import ClipReader
-from server.schemas import ChatMessage, VideoRef
+from server.media import ClipReader, Looked
+from server.schemas import ChatMessage, VideoRef, VideoSampling, well_formed
 from server.settings import Settings
 from server.state.records import FileRecord, VideoRecord
 from server.state.store import Store
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of a posted video are: in the request, or in a store under an id."""
+    """Where the bytes of a posted video are: in the request, whole or frame by frame, or in a store."""
 
     data: bytes | None = None
+    pictures: tuple[bytes, ...] = ()
     store: Store[Any] | None = None
     id: str = ""
     param: str = ""
@@ -60,6 +62,18 @@ class Source:
         return await self.store.read(self.id, owner)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A conversation as the library takes it, and how each of its videos was looked at, in order."""
+
+    conversation: Conversation
+    videos: tuple[Looked, ...]
+
+
+Piece = Part | Source
+NATIVE = VideoSampling()
+
+
 class Reader:
     """Reads conversations; knows the stores that ids point into."""
 
@@ -72,8 +86,12 @@ class Reader:
         self._settings = settings
 
     async def conversation(
-        self, messages: Sequence[ChatMessage], assistant: Assistant, owner: str
-    ) -> Conversation:
+        self,
+        messages: Sequence[ChatMessage],
+        assistant: Assistant,
+        owner: str,
+        sampling: VideoSampling = NATIVE,
+    ) -> Heard:
         """The conversation, decoded for `assistant`; every misfit is a 400 that names its place.
 
         Ids name what is the owner's: what somebody else posted or drew is a 404.
@@ -99,29 +117,50 @@ class Reader:
                 for role, parts in zip(roles, drafts, strict=True)
             )
         )
-        sampling = assistant.encoder.sampling
-        clips = iter([await self._clip(source, sampling, owner) for source in sources])
-        return tuple(
-            Message(role, tuple(Posted(next(clips)) if isinstance(part, Source) else part for part in parts))
+        looked = [await self._look(source, assistant, owner, sampling) for source in sources]
+        clips = iter(looked)
+        conversation = tuple(
+            Message(
+                role, tuple(Posted(next(clips).clip) if isinstance(part, Source) else part for part in parts)
+            )
             for role, parts in zip(roles, drafts, strict=True)
         )
+        return Heard(conversation, tuple(looked))
 
-    async def clip(self, data: bytes, sampling: Sampling, param: str, owner: str) -> Clip:
+    async def clip(self, data: bytes, param: str, assistant: Assistant, owner: str) -> Looked:
         """One posted video from its bytes."""
-        return await self._clip(Source(data=data, param=param), sampling, owner)
+        return await self._look(Source(data=data, param=param), assistant, owner, NATIVE)
 
-    async def _clip(self, source: Source, sampling: Sampling, owner: str) -> Clip:
+    async def parts(
+        self, parts: Sequence[dict[str, Any]], where: str, assistant: Assistant, owner: str
+    ) -> list[str | Looked]:
+        """Content parts by themselves, decoded."""
+        read = [self._part(part, f"{where}[{i}]") for i, part in enumerate(parts)]
+        for part in read:
+            if isinstance(part, Source):
+                await part.check(owner)
+        return [
+            await self._look(part, assistant, owner, NATIVE) if isinstance(part, Source) else part.text
+            for part in read
+            if isinstance(part, Source | Text)
+        ]
+
+    async def _look(
+        self, source: Source, assistant: Assistant, owner: str, sampling: VideoSampling
+    ) -> Looked:
+        wanted = sampling.over(assistant.encoder.sampling)
         try:
-            return (await self._clips.read(await source.read(owner), sampling)).clip
-        except VideoError as error:
-            raise bad_request(error.message, code=error.code, param=source.param) from error
+            if source.pictures:
+                return await self._clips.frames(source.pictures, sampling.fps or 1.0, wanted)
+            return await self._clips.read(await source.read(owner), wanted)
+        except InputError as error:
+            param = f"media_io_kwargs.video.{error.param}" if error.param else source.param
+            raise bad_request(error.message, code=error.code, param=param) from error
 
-    def _parts(
-        self, message: ChatMessage, where: str, drawn: Mapping[str, VideoRecord]
-    ) -> list[Part | Source]:
+    def _parts(self, message: ChatMessage, where: str, drawn: Mapping[str, VideoRecord]) -> list[Piece]:
         """The parts of one message, undecoded."""
         if isinstance(message.content, str):
-            parts: list[Part | Source] = [Text(_clean(message.content, f"{where}.content"))]
+            parts: list[Piece] = [Text(_clean(message.content, f"{where}.content"))]
         else:
             parts = [
                 self._part(part, f"{where}.content[{i}]") for i, part in enumerate(message.content or [])
@@ -144,12 +183,15 @@ class Reader:
             raise bad_request(message, code="video_not_found", param=where)
         return [Drawn(_clean(video.prompt, where))]
 
-    def _part(self, part: dict[str, Any], where: str) -> Part | Source:
+    def _part(self, part: dict[str, Any], where: str) -> Piece:
         kind = part.get("type")
-        readers: dict[str, Callable[[dict[str, Any], str], Part | Source]] = {
+        readers = {
             "text": self._text,
             "video_url": self._url,
             "image_url": self._url,
+            "video": self._url,
+            "image": self._url,
+            "input_video": self._input,
             "file": self._file,
         }
         if not isinstance(kind, str) or kind not in readers:
@@ -164,11 +206,23 @@ class Reader:
 
     def _url(self, part: dict[str, Any], where: str) -> Source:
         value = part.get(part["type"])
+        if part["type"] == "video" and isinstance(value, list) and value:
+            where = f"{where}.video"
+            return Source(
+                pictures=tuple(_picture(url, f"{where}[{i}]") for i, url in enumerate(value)), param=where
+            )
         url = value.get("url") if isinstance(value, dict) else value
         where = f"{where}.{part['type']}.url"
         if not isinstance(url, str) or not url:
             raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
         return self._address(url, where)
+
+    def _input(self, part: dict[str, Any], where: str) -> Source:
+        value = part.get("input_video")
+        where = f"{where}.input_video.data"
+        if not isinstance(value, dict) or not isinstance(data := value.get("data"), str):
+            raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
+        return Source(data=_base64(data, where), param=where)
 
     def _file(self, part: dict[str, Any], where: str) -> Source:
         file = part.get("file")
@@ -176,8 +230,8 @@ class Reader:
         if isinstance(file, dict) and isinstance(id := file.get("file_id"), str):
             return self._address(id, f"{where}.file_id")
         if isinstance(file, dict) and isinstance(data := file.get("file_data"), str):
-            found = _data_url(data, where) if data.startswith("data:") else _base64(data, where)
-            return Source(data=found, param=f"{where}.file_data")
+            where = f"{where}.file_data"
+            return _data_url(data, where) if data.startswith("data:") else _inline(data, where)
         message = f"{where} must hold file_id or file_data."
         raise bad_request(message, code="missing_required_parameter", param=where)
 
@@ -185,7 +239,7 @@ class Reader:
         """Where an address points. The table is the policy: what is not in it is not fetched."""
         scheme = url.split(":", 1)[0].lower() if ":" in url[:12] else ""
         if scheme == "data":
-            return Source(data=_data_url(url, where), param=where)
+            return _data_url(url, where)
         if scheme in ("http", "https", "file", "ftp"):
             message = f"{where}: {scheme} addresses are not fetched; send a data URL, or upload to /v1/files."
             raise bad_request(message, code="media_url_not_allowed", param=where)
@@ -205,7 +259,7 @@ _ROLES: dict[str, Role] = {
 }
 
 
-def _demand_a_question(last: ChatMessage, parts: Sequence[Part | Source]) -> None:
+def _demand_a_question(last: ChatMessage, parts: Sequence[Piece]) -> None:
     """The last turn is a user's, and has words in it."""
     if last.role != "user":
         raise bad_request("messages: the last one must be a user's.", param="messages")
@@ -215,19 +269,35 @@ def _demand_a_question(last: ChatMessage, parts: Sequence[Part | Source]) -> Non
 
 
 def _clean(text: str, where: str) -> str:
-    """Words that can be written as UTF-8: JSON can smuggle in half a character."""
+    """Words that every store can keep, or a 400."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise bad_request(f"{where} is not well-formed Unicode.", param=where) from None
-    return text
+        return well_formed(text)
+    except ValueError as error:
+        raise bad_request(f"{where} {error}.", param=where) from None
 
 
-def _data_url(url: str, where: str) -> bytes:
+def _data_url(url: str, where: str) -> Source:
+    """The bytes in a data URL; of `video/jpeg`, frames with commas between them."""
     head, comma, body = url.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         raise bad_request(f"{where} must be a data URL in base64: data:video/mp4;base64,…", param=where)
-    return _base64(body, where)
+    if head.lower() == "data:video/jpeg;base64":
+        return Source(pictures=tuple(_base64(frame, where) for frame in body.split(",")), param=where)
+    return _inline(body, where)
+
+
+def _inline(body: str, where: str) -> Source:
+    return Source(data=_base64(body, where), param=where)
+
+
+def _picture(url: object, where: str) -> bytes:
+    """One frame of a list."""
+    if not isinstance(url, str) or not url.startswith("data:"):
+        raise bad_request(f"{where} must be a data URL in base64: data:image/jpeg;base64,…", param=where)
+    source = _data_url(url, where)
+    if source.data is None:
+        raise bad_request(f"{where} must be one picture.", param=where)
+    return source.data
 
 
 def _base64(body: str, where: str) -> bytes:

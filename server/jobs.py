@@ -90,6 +90,7 @@ class Jobs:
 
     async def cancel(self, id: str, owner: str) -> VideoRecord:
         """Stop a video between two steps; the record afterwards, or a 404. A finished one stays as it is."""
+        await self._videos.get(id, owner)
         if await self._queue.cancel(id, owner):
             await self.stop(id)
         return await self._videos.get(id, owner)
@@ -161,11 +162,14 @@ class Jobs:
             with suppress(Lost):
                 await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
 
-    async def drain(self) -> None:
-        """Take no more jobs, and wait for the one that is drawn."""
+    def drain(self) -> None:
+        """Take no more jobs from now on."""
         self._draining = True
-        if (drawing := self._drawing) is not None:
-            await asyncio.wait({drawing})
+
+    @property
+    def under_way(self) -> int:
+        """How many jobs this process draws at the moment."""
+        return int(self._drawing is not None)
 
     async def close(self) -> None:
         """End; what is being drawn goes back into the queue."""

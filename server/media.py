@@ -15,7 +15,7 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,7 +30,9 @@ from gpt4video.errors import Busy, ConfigError, Gpt4VideoError, VideoError
 from gpt4video.stages import stage
 from gpt4video.video import Clip, Limits, Sampling, encode_jpeg, encode_mp4
 from gpt4video.video.picture import is_picture
+from gpt4video.video.reader import Left
 from gpt4video.video.sandbox import Broke, Budget, Sandbox
+from gpt4video.video.timeline import Timeline, choose
 from server.settings import Settings
 
 STRIKES = 2
@@ -76,6 +78,20 @@ class ClipReader:
 
         Raises `InputError` for what is no video or beyond the limits, `Busy` where too many wait already.
         """
+        backend = "picture" if is_picture(data) else self._settings.decoder
+        return await self._look(data, sampling, backend, partial(self._decode, data, sampling))
+
+    async def frames(self, pictures: Sequence[bytes], fps: float, sampling: Sampling) -> Looked:
+        """A video that came as pictures, `fps` a second; only those are decoded that `sampling` asks for.
+
+        Raises as `read`.
+        """
+        work = partial(self._assemble, pictures, fps, sampling)
+        return await self._look(b"".join([repr(fps).encode(), *pictures]), sampling, "picture", work)
+
+    async def _look(
+        self, data: bytes, sampling: Sampling, backend: str, decode: Callable[[threading.Event], Clip]
+    ) -> Looked:
         digest = await asyncio.to_thread(_sha256, data)
         key = (digest, sampling)
         if (kept := self._kept.get(key)) is not None:
@@ -85,8 +101,8 @@ class ClipReader:
             raise VideoError("This file broke the decoder before; it is not tried again.")
         left = threading.Event()
         try:
-            with stage("decode", backend="picture" if is_picture(data) else self._settings.decoder):
-                clip = await self._confined(self._decode, data, sampling, left)
+            with stage("decode", backend=backend):
+                clip = await self._confined(decode, left)
         except Broke:
             self._strike(digest)
             raise
@@ -124,6 +140,25 @@ class ClipReader:
         return self._sandbox.open_video(
             data, sampling, self._settings.decoder, max_side=side, has_left=left.is_set
         )
+
+    def _assemble(
+        self, pictures: Sequence[bytes], fps: float, sampling: Sampling, left: threading.Event
+    ) -> Clip:
+        """Pictures as a clip; all are brought to the size of the first."""
+        times = np.arange(len(pictures)) / fps
+        timeline = Timeline(times, np.arange(len(pictures)), len(pictures) / fps)
+        chosen = choose(timeline, sampling)
+        frames: list[NDArray[np.uint8]] = []
+        for picture in (pictures[i] for i in chosen):
+            if left.is_set():
+                raise Left
+            if not is_picture(picture):
+                raise VideoError("A frame of this video is no JPEG, PNG or WebP.")
+            side = self._settings.max_side
+            [frame] = self._sandbox.open_picture(picture, max_side=side, has_left=left.is_set).frames
+            height, width = (frames or [frame])[0].shape[:2]
+            frames.append(np.asarray(Image.fromarray(frame).resize((width, height))))
+        return Clip(np.stack(frames), times[chosen], timeline.duration)
 
     def _look_inside(self, path: Path) -> dict[str, Any]:
         with path.open("rb") as file:

@@ -6,28 +6,33 @@ One `Service` lives as long as the app: made by `create_app`, opened and closed 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
-from gpt4video.interfaces import EngineStats
-from gpt4video.messages import Conversation, DrawOptions, SamplingParams
+import gpt4video
+from gpt4video.interfaces import Drawer, EngineStats
+from gpt4video.messages import Conversation, DrawOptions, Message, SamplingParams
 from gpt4video.stages import listener
+from server import moderation
 from server.conversation import Reader
 from server.drawings import Drawings, Told, blank, told
-from server.errors import ApiError, loading
+from server.errors import ApiError, bad_request, loading
 from server.jobs import Jobs
 from server.leases import Leases
-from server.media import ClipReader
+from server.media import ClipReader, Looked
 from server.metrics import Metrics
 from server.observe import watched
+from server.schemas import Drawing
 from server.settings import Settings
 from server.state.blobs import Blobs
 from server.state.database import Database, sqlite_url
@@ -37,6 +42,7 @@ from server.state.shelf import Shelf
 from server.state.store import Store
 from server.state.sweep import Sweeper
 from server.state.tables import files, videos
+from server.stream import Envelope, Moderated
 from server.tracing import Traces
 
 if TYPE_CHECKING:
@@ -142,10 +148,41 @@ class Service:
             message = f"There is no model {name[:80]!r} here; {self.settings.model_id!r} is."
             raise ApiError(404, message, code="model_not_found", param="model")
 
-    def check_drawing(self, options: DrawOptions) -> None:
-        """A 400 for options that the drawer, where there is one, cannot draw."""
-        if self.assistant.drawer is not None:
-            self.assistant.drawer.check(options)
+    def demand_drawer(self) -> Drawer:
+        """The drawer, or a 400 where there is none."""
+        if self.assistant.drawer is None:
+            raise bad_request("This model does not draw videos.", code="video_not_available", param="model")
+        return self.assistant.drawer
+
+    def drawing(self, asked: Drawing | None) -> DrawOptions:
+        """How videos shall be drawn; a 400 for what the drawer, where there is one, cannot draw."""
+        drawer = self.assistant.drawer
+        if asked is None or drawer is None:
+            return DrawOptions()
+        if asked.fps not in (None, drawer.limits.fps):
+            message = f"fps must be {drawer.limits.fps:g}, got {asked.fps:g}."
+            raise bad_request(message, param="fps")
+        drawer.check(asked.options())
+        return asked.options()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """`system_fingerprint` of answers: another version, model or drawer gives another one."""
+        parts = (gpt4video.__version__, self.settings.model_id, self.assistant.limits)
+        return f"fp_{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
+
+    def envelope(self, inputs: tuple[Looked, ...]) -> Envelope:
+        """What every object of one answer repeats."""
+        return Envelope(self.settings.model_id, self.fingerprint, inputs, self.shown)
+
+    def shown(self, record: VideoRecord) -> dict[str, Any]:
+        """The video object as clients get it: the one door through which all of them leave."""
+        return record.as_json()
+
+    def moderated(self, question: Message) -> Moderated:
+        """Gives the `moderation` of a chat once its words are known."""
+        model = self.settings.model_id
+        return lambda answer: moderation.of_chat(self.assistant.safety, question, answer, model)
 
     def answer(
         self,

@@ -1,8 +1,8 @@
 """An answer on its way to the client: Server-Sent Events, or one whole object.
 
-words           delta.content                 first chunk: delta.role
+words           delta.content                 first chunk: delta.role, and video_inputs
 video record    delta.video                   each time it changes
-the end         finish_reason, usage          then data: [DONE]
+the end         finish_reason                 then moderation, usage where asked for, data: [DONE]
 silence         ": keep-alive"                 an error: data: {"error": …}
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,11 +25,14 @@ from gpt4video.messages import Finished, Usage
 from server.drawings import Told
 from server.errors import ApiError, ClientGone, as_api_error
 from server.guards import unless_gone
+from server.media import Looked
 from server.state.records import VideoRecord, now
 
 log = logging.getLogger("gpt4video.server")
 
 T = TypeVar("T")
+Moderated = Callable[[str], Awaitable[dict[str, Any]]]
+"""From the words of an answer to what safety says of question and answer."""
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
@@ -63,25 +66,40 @@ class Envelope:
     """What every object of one answer repeats."""
 
     model: str
+    fingerprint: str
+    """Changes when the server or its model does."""
+    inputs: tuple[Looked, ...]
+    """How the posted videos were looked at."""
+    shown: Callable[[VideoRecord], dict[str, Any]]
+    """A video record as the client gets it."""
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=now)
+
+    def first(self) -> dict[str, Any]:
+        """The chunk that begins a stream."""
+        chunk = self.chunk({"role": "assistant", "content": ""})
+        return {**chunk, "video_inputs": self.video_inputs()}
 
     def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         """One `chat.completion.chunk`."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
-    def usage_chunk(self, usage: Usage) -> dict[str, Any]:
-        """The chunk after the last one, when `include_usage` asked for it."""
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage_json(usage)}
+    def extra_chunk(self, **more: Any) -> dict[str, Any]:
+        """A chunk after the last one, without words: usage, or moderation, where asked for."""
+        return {**self._head("chat.completion.chunk"), "choices": [], **more}
 
-    def completion(self, answer: Answer) -> dict[str, Any]:
+    def video_inputs(self) -> list[dict[str, Any]]:
+        """What was really looked at of each posted video."""
+        return [video_input(looked) for looked in self.inputs]
+
+    def completion(self, answer: Answer, **more: Any) -> dict[str, Any]:
         """A whole `chat.completion`."""
         message = {
             "role": "assistant",
             "content": answer.text,
             "refusal": None,
-            "videos": [record.as_json() for record in answer.videos],
+            "videos": [self.shown(record) for record in answer.videos],
         }
         choice = {
             "index": 0,
@@ -89,18 +107,49 @@ class Envelope:
             "logprobs": None,
             "finish_reason": answer.end.reason,
         }
-        return {**self._head("chat.completion"), "choices": [choice], "usage": usage_json(answer.end.usage)}
+        return {
+            **self._head("chat.completion"),
+            "choices": [choice],
+            "usage": usage_json(answer.end.usage),
+            "video_inputs": self.video_inputs(),
+            **more,
+        }
 
     def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+        }
 
 
-def usage_json(usage: Usage) -> dict[str, int]:
-    """Tokens as OpenAI counts them."""
+def video_input(looked: Looked) -> dict[str, Any]:
+    """Frames that were looked at: how many, how many a second, and when each is shown, in seconds."""
+    times = looked.clip.times
+    span = float(times[-1] - times[0])
+    return {
+        "frames": len(times),
+        "fps": round((len(times) - 1) / span, 3) if span > 0 else None,
+        "timestamps": [round(float(time), 3) for time in times],
+        "duration": round(looked.clip.duration, 3),
+        "cached": looked.cached,
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Tokens as OpenAI counts them; nothing of a prompt is kept from one request to the next."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": 0,
+            "video_tokens": usage.video_tokens,
+            "text_tokens": usage.prompt_tokens - usage.video_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": 0},
     }
 
 
@@ -130,10 +179,37 @@ async def whole(told: AsyncIterator[Told]) -> Answer:
     return Answer("".join(words), tuple(videos.values()), end)
 
 
-class EventStream(Response):
-    """An answer as Server-Sent Events. The client leaves -> the answer is closed -> all work stops."""
+class Sse(Response):
+    """Server-Sent Events as they come. The client leaves -> their source is closed -> all work stops."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await unless_gone(receive, self._send(send))
+        except ClientGone:
+            pass
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        await self._lines.aclose()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with aclosing(self._lines) as lines:
+            async for line in lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class EventStream(Sse):
+    """An answer as chunks of a chat completion."""
 
     def __init__(
         self,
@@ -141,17 +217,24 @@ class EventStream(Response):
         rest: AsyncGenerator[Told | None, None],
         envelope: Envelope,
         include_usage: bool = False,
+        moderated: Moderated | None = None,
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        super().__init__(self._chunks())
         self._first = first
         self._rest = rest
         self._envelope = envelope
         self._include_usage = include_usage
+        self._moderated = moderated
+        self._said: list[str] = []
 
     @classmethod
     async def begin(
-        cls, told: AsyncIterator[Told], envelope: Envelope, keep_alive: float, include_usage: bool = False
+        cls,
+        told: AsyncIterator[Told],
+        envelope: Envelope,
+        keep_alive: float,
+        include_usage: bool = False,
+        moderated: Moderated | None = None,
     ) -> EventStream:
         """Wait for the first word, so that what fails before it is an ordinary error and not a broken 200.
 
@@ -163,30 +246,19 @@ class EventStream(Response):
         except BaseException:
             await rest.aclose()
             raise
-        return cls(first, rest, envelope, include_usage)
+        return cls(first, rest, envelope, include_usage, moderated)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _close(self) -> None:
+        await super()._close()
+        await self._rest.aclose()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        yield self._data(self._envelope.first())
         try:
-            await unless_gone(receive, self._send(send))
-        except ClientGone:
-            pass
-        finally:
-            await self._rest.aclose()
-
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async with aclosing(self._lines()) as lines:
-            async for line in lines:
-                await send({"type": "http.response.body", "body": line, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _lines(self) -> AsyncGenerator[bytes, None]:
-        yield self._data(self._envelope.chunk({"role": "assistant", "content": ""}))
-        try:
-            for line in self._told(self._first):
+            for line in await self._told(self._first):
                 yield line
             async for item in self._rest:
-                for line in self._told(item):
+                for line in await self._told(item):
                     yield line
         except Exception as error:
             if not isinstance(error, Gpt4VideoError | ApiError):
@@ -194,18 +266,23 @@ class EventStream(Response):
             yield _line(as_api_error(error).body)
         yield b"data: [DONE]\n\n"
 
-    def _told(self, item: Told | None) -> list[bytes]:
+    async def _told(self, item: Told | None) -> list[bytes]:
         match item:
             case None:
                 return [KEEP_ALIVE]
             case str():
+                if self._moderated is not None:
+                    self._said.append(item)
                 return [self._data(self._envelope.chunk({"content": item}))]
             case VideoRecord():
-                return [self._data(self._envelope.chunk({"video": item.as_json()}))]
+                return [self._data(self._envelope.chunk({"video": self._envelope.shown(item)}))]
             case Finished():
                 lines = [self._data(self._envelope.chunk({}, item.reason))]
+                if self._moderated is not None:
+                    verdicts = await self._moderated("".join(self._said))
+                    lines.append(self._data(self._envelope.extra_chunk(moderation=verdicts)))
                 if self._include_usage:
-                    lines.append(_line(self._envelope.usage_chunk(item.usage)))
+                    lines.append(_line(self._envelope.extra_chunk(usage=usage_json(item.usage))))
                 return lines
 
     def _data(self, chunk: dict[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
-from gpt4video.messages import user
+from gpt4video.messages import DrawOptions, user
 from server.errors import bad_request
 from server.guards import unless_gone
 from server.schemas import AskRequest, parse
@@ -27,29 +27,31 @@ async def ask(request: Request) -> Response:
         if not isinstance(video, UploadFile):
             message = "video is missing: send the file as a form field of that name."
             raise bad_request(message, code="missing_required_parameter", param="video")
-        asked = parse(AskRequest, fields)
-        service.check_drawing(asked.options())
+        asked = parse(AskRequest, fields, strict=False)
+        draw = service.drawing(asked)
         data = await video.read()
-    return await unless_gone(request.receive, _answer(service, asked, data, owner_of(request)))
+    return await unless_gone(request.receive, _answer(service, asked, draw, data, owner_of(request)))
 
 
-async def _answer(service: Service, asked: AskRequest, data: bytes, owner: str) -> Response:
+async def _answer(
+    service: Service, asked: AskRequest, draw: DrawOptions, data: bytes, owner: str
+) -> Response:
     service.assistant.language_model.check((user(asked.question),))
-    clip = await service.reader.clip(data, service.assistant.encoder.sampling, "video", owner)
-    told = service.answer((user(clip, asked.question),), asked.params(), asked.options(), True, owner)
+    looked = await service.reader.clip(data, "video", service.assistant, owner)
+    told = service.answer((user(looked.clip, asked.question),), asked.params(), draw, True, owner)
+    envelope = service.envelope((looked,))
     if asked.stream:
-        envelope = Envelope(service.settings.model_id)
         return await EventStream.begin(
             told, envelope, service.settings.keep_alive_seconds, include_usage=True
         )
-    return JSONResponse(as_json(await whole(told)))
+    return JSONResponse(as_json(await whole(told), envelope))
 
 
-def as_json(answer: Answer) -> dict[str, object]:
+def as_json(answer: Answer, envelope: Envelope) -> dict[str, object]:
     """The object that `gpt4video ask --json` prints, too."""
     return {
         "answer": answer.text,
-        "videos": [record.as_json() for record in answer.videos],
+        "videos": [envelope.shown(record) for record in answer.videos],
         "usage": usage_json(answer.end.usage),
         "finish_reason": answer.end.reason,
     }

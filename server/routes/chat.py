@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from gpt4video.messages import DrawOptions
+from server.conversation import NATIVE
 from server.guards import unless_gone
 from server.schemas import ChatRequest
 from server.service import Service, owner_of, service_of
-from server.stream import Envelope, EventStream, whole
+from server.stream import EventStream, whole
 
 router = APIRouter()
 
@@ -21,16 +22,22 @@ async def create(request: Request, body: ChatRequest) -> Response:
     service.demand_ready()
     service.demand_model(body.model)
     body.refuse_the_unsupported()
-    draw = body.video.options() if body.video and body.allow_video else DrawOptions()
-    service.check_drawing(draw)
+    draw = service.drawing(body.video if body.allow_video else None)
+    if body.demands_video:
+        service.demand_drawer()
     return await unless_gone(request.receive, _answer(service, body, draw, owner_of(request)))
 
 
 async def _answer(service: Service, body: ChatRequest, draw: DrawOptions, owner: str) -> Response:
-    conversation = await service.reader.conversation(body.messages, service.assistant, owner)
-    told = service.answer(conversation, body.params(), draw, body.allow_video, owner)
-    envelope = Envelope(service.settings.model_id)
+    sampling = (body.media_io_kwargs and body.media_io_kwargs.video) or NATIVE
+    heard = await service.reader.conversation(body.messages, service.assistant, owner, sampling)
+    told = service.answer(heard.conversation, body.params(), draw, body.allow_video, owner)
+    envelope = service.envelope(heard.videos)
+    moderated = service.moderated(heard.conversation[-1]) if body.moderation else None
     if not body.stream:
-        return JSONResponse(envelope.completion(await whole(told)))
+        answer = await whole(told)
+        more = {"moderation": await moderated(answer.text)} if moderated else {}
+        return JSONResponse(envelope.completion(answer, **more))
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    return await EventStream.begin(told, envelope, service.settings.keep_alive_seconds, include_usage)
+    pause = service.settings.keep_alive_seconds
+    return await EventStream.begin(told, envelope, pause, include_usage, moderated)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from gpt4video.errors import InputError
+from server.content import sent
 from server.errors import bad_request
+from server.schemas import FileCreate, Purpose, nested, parse
 from server.service import owner_of, service_of
 from server.state.records import FileRecord
 
 router = APIRouter()
 
-PURPOSES = ("user_data", "vision", "assistants", "evals", "batch", "fine-tune")
+BYTES = "application/octet-stream"
 
 
 @router.post("/v1/files")
@@ -23,23 +26,34 @@ async def create(request: Request) -> dict[str, Any]:
     """Keep a file, if it is a video (or a picture) that can be read."""
     service = service_of(request)
     async with request.form(max_files=1, max_fields=100) as form:
-        upload, purpose = form.get("file"), form.get("purpose", "user_data")
+        upload = form.get("file")
         if not isinstance(upload, UploadFile):
             message = "file is missing: send it as a form field of that name."
             raise bad_request(message, code="missing_required_parameter", param="file")
-        if purpose not in PURPOSES:
-            raise bad_request(f"purpose must be one of {', '.join(PURPOSES)}.", param="purpose")
+        asked = parse(FileCreate, nested({k: v for k, v in form.items() if k != "file"}), strict=False)
         async with service.blobs.draft() as draft:
             await draft.copy(upload.file)
             try:
                 video = await service.clips.look_inside(draft.path)
             except InputError as error:
                 raise bad_request(error.message, code=error.code, param="file") from error
-            name = (upload.filename or "video")[:255]
             record = FileRecord(
-                name, str(purpose), draft.size, draft.sha256, owner=owner_of(request), video=video
+                _name(upload.filename),
+                asked.purpose,
+                draft.size,
+                draft.sha256,
+                owner=owner_of(request),
+                video=video,
             )
+            if asked.expires_after:
+                expires_at = record.created_at + asked.expires_after.seconds
+                record = replace(record, expires_at=expires_at)
             return (await service.files.put(record, {record.variant: draft})).as_json()
+
+
+def _name(given: str | None) -> str:
+    """A name for the list: without control characters, and not too long."""
+    return "".join(sign for sign in given or "" if sign.isprintable())[:255] or "video"
 
 
 @router.get("/v1/files")
@@ -47,8 +61,8 @@ async def list_files(
     request: Request,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-    order: str = "desc",
-    purpose: str | None = None,
+    order: Literal["asc", "desc"] = "desc",
+    purpose: Purpose | None = None,
 ) -> dict[str, Any]:
     """A page of files, newest first."""
     where = {"purpose": purpose} if purpose else None
@@ -62,12 +76,13 @@ async def retrieve(request: Request, id: str) -> dict[str, Any]:
     return (await service_of(request).files.get(id, owner_of(request))).as_json()
 
 
+@router.head("/v1/files/{id}/content", include_in_schema=False)
 @router.get("/v1/files/{id}/content")
 async def content(request: Request, id: str) -> Response:
     """The bytes as they came; always a download, never a page of this origin."""
     service, owner = service_of(request), owner_of(request)
     record, asset = await service.files.get(id, owner), await service.files.asset(id, owner)
-    return service.blobs.response(asset, record.filename)
+    return sent(request, service.blobs, asset, record.filename, media_type=BYTES)
 
 
 @router.delete("/v1/files/{id}")

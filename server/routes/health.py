@@ -1,4 +1,4 @@
-"""`/health`: is it alive?  `/ready`: can it answer?"""
+"""`/health`: is it alive?  `/ready`: can it answer?  `/version`: what is it?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+import gpt4video
 from server.errors import ApiError
 from server.service import service_of
 
@@ -26,3 +27,9 @@ async def ready(request: Request) -> dict[str, Any]:
     service = service_of(request)
     service.demand_ready()
     return {"status": "ready", "model": service.settings.model_id}
+
+
+@router.get("/version")
+async def version(request: Request) -> dict[str, Any]:
+    """The version of this server, and the name of its model."""
+    return {"version": gpt4video.__version__, "model": service_of(request).settings.model_id}

@@ -36,12 +36,19 @@ def _model(service: Service) -> dict[str, Any]:
         "object": "model",
         "created": CREATED,
         "owned_by": "gpt4video",
+        "root": service.settings.model_id,
         "max_model_len": assistant.language_model.context_length,
         "capabilities": {
             "input": ["text", "image", "video"],
             "output": ["text", "video"] if assistant.drawer else ["text"],
         },
         "video": _limits(assistant.drawer.limits) if assistant.drawer else None,
+        "limits": {
+            "max_messages": service.settings.max_messages,
+            "max_videos": service.settings.max_videos,
+            "max_body_bytes": service.settings.max_body_bytes,
+            "frames": assistant.encoder.sampling.num_frames,
+        },
     }
 
 

@@ -1,66 +1,44 @@
-"""`POST /v1/moderations`: what the safety filter says of words, in OpenAI's categories."""
+"""`POST /v1/moderations`: what safety says of words, pictures and videos, in OpenAI's categories."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from gpt4video.interfaces import Verdict
 from server.errors import bad_request
+from server.moderation import Judged, judged, result
 from server.schemas import ModerationRequest
-from server.service import service_of
+from server.service import owner_of, service_of
 
 router = APIRouter()
 
-CATEGORIES = (
-    "harassment",
-    "harassment/threatening",
-    "hate",
-    "hate/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/intent",
-    "self-harm/instructions",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
-)
-"""The SDK's types ask for every one of them in every answer."""
+MOST_INPUTS = 32
+"""Most texts, or parts, in one request."""
 
 
 @router.post("/v1/moderations")
 async def create(request: Request, body: ModerationRequest) -> dict[str, Any]:
-    """One result for each text; the filter's own categories stand beside OpenAI's."""
-    safety = service_of(request).assistant.safety
-    texts = [body.input] if isinstance(body.input, str) else [_words(item) for item in body.input]
-    verdicts = [await asyncio.to_thread(safety.text, text, "question") for text in texts]
+    """One result for each text; parts (text, image_url, video_url) are judged together."""
+    service = service_of(request)
+    assistant = service.assistant
+    service.demand_model(body.model)
+    given = [body.input] if isinstance(body.input, str) else body.input
+    if len(given) > MOST_INPUTS:
+        raise bad_request(f"input: {len(given)} came, at most {MOST_INPUTS} fit.", param="input")
+    results = []
+    texts = [text for text in given if isinstance(text, str)]
+    parts = [part for part in given if not isinstance(part, str)]
+    for text in texts:
+        results.append([await judged(assistant.safety, text)])
+    if parts:
+        together: list[Judged] = []
+        for thing in await service.reader.parts(parts, "input", assistant, owner_of(request)):
+            together.append(await judged(assistant.safety, thing if isinstance(thing, str) else thing.clip))
+        results.append(together)
     return {
         "id": f"modr-{secrets.token_hex(12)}",
-        "model": service_of(request).settings.model_id,
-        "results": [_result(verdict) for verdict in verdicts],
-    }
-
-
-def _words(item: str | dict[str, Any]) -> str:
-    if isinstance(item, str):
-        return item
-    if item.get("type") == "text" and isinstance(text := item.get("text"), str):
-        return text
-    raise bad_request("input: only words are judged here: strings, or parts of type 'text'.", param="input")
-
-
-def _result(verdict: Verdict) -> dict[str, Any]:
-    scores = {**dict.fromkeys(CATEGORIES, 0.0), **dict(verdict.scores)}
-    for category in verdict.categories:
-        scores[category] = scores.get(category) or 1.0
-    return {
-        "flagged": not verdict.allowed,
-        "categories": {name: name in verdict.categories for name in scores},
-        "category_scores": scores,
-        "category_applied_input_types": {name: ["text"] for name in scores},
+        "model": service.settings.model_id,
+        "results": [result(verdicts) for verdicts in results],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -11,15 +11,24 @@ from starlette.responses import JSONResponse, Response
 from gpt4video.errors import Refused
 from gpt4video.interfaces import Door
 from gpt4video.messages import DrawOptions, GenerationRequest
+from server.content import sent
 from server.errors import ApiError, bad_request
-from server.schemas import VideoCreate, VideoRemix, parse
+from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
 from server.state.records import VideoRecord
+from server.stream import Sse
+from server.watch import watched
 
 router = APIRouter()
 
-POLL_AFTER_MS = "500"
-"""How long the SDK waits between two looks at a job that is not finished."""
+POLL_MS = (250, 5000)
+"""Between what bounds the SDK is told to wait between two looks at an unfinished job."""
+LOOKS = 5
+"""How many looks a drawing that goes on as it went so far shall cost."""
+SUFFIX = {"video/mp4": "mp4", "image/webp": "webp"}
+
+Order = Literal["asc", "desc"]
+Variant = Literal["video", "thumbnail", "spritesheet"]
 
 
 @router.post("/v1/videos")
@@ -27,9 +36,12 @@ async def create(request: Request) -> dict[str, Any]:
     """Queue a drawing. Form (what the SDK sends) or JSON (what people with curl send)."""
     service = service_of(request)
     service.demand_ready()
-    body = parse(VideoCreate, await _fields(request))
+    body = await _body(request, VideoCreate)
+    body.refuse_what_is_not_drawn()
     service.demand_model(body.model)
-    return (await _submit(service, owner_of(request), body.prompt, body.options())).as_json()
+    service.demand_drawer()
+    options = service.drawing(body)
+    return service.shown(await _submit(service, owner_of(request), body.prompt, options))
 
 
 @router.post("/v1/videos/{id}/remix")
@@ -40,7 +52,7 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
     source = await service.videos.get(id, owner_of(request))
     if source.status != "completed":
         raise ApiError(404, "This video is not ready.", code="video_not_ready", param="id")
-    body = parse(VideoRemix, await _fields(request))
+    body = await _body(request, VideoRemix)
     options = DrawOptions(
         seconds=source.seconds,
         size=source.size,
@@ -48,11 +60,19 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         guidance=source.guidance,
         seed=source.seed,
     )
-    return (await _submit(service, source.owner, body.prompt, options, source.id)).as_json()
+    service.demand_drawer().check(options)
+    return service.shown(await _submit(service, source.owner, body.prompt, options, source.id))
 
 
-async def _fields(request: Request) -> dict[str, Any]:
-    """The body as plain data, whichever way it came."""
+@router.post("/v1/videos/{kind}")
+async def unsupported(kind: Literal["edits", "extensions", "characters"]) -> None:
+    """Videos are drawn from words; none is edited, made longer or taken as a character."""
+    message = f"/v1/videos/{kind} is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
+    raise ApiError(404, message, code="unsupported_endpoint")
+
+
+async def _body(request: Request, schema: type[M]) -> M:
+    """The body as `schema`, whichever way it came."""
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             data = await request.json()
@@ -60,23 +80,16 @@ async def _fields(request: Request) -> dict[str, Any]:
             raise bad_request("The body is not JSON.", code="invalid_json") from None
         if not isinstance(data, dict):
             raise bad_request("The body must be a JSON object.")
-    else:
-        async with request.form(max_files=1, max_fields=100) as form:
-            data = dict(form)
-    if any(str(name).startswith("input_reference") for name in data):
-        message = "input_reference: videos are drawn from words alone here."
-        raise bad_request(message, code="unsupported_parameter", param="input_reference")
-    return data
+        return parse(schema, data)
+    async with request.form(max_files=1, max_fields=100) as form:
+        return parse(schema, nested(dict(form)), strict=False)
 
 
 async def _submit(
     service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None = None
 ) -> VideoRecord:
-    """Options and words are judged before anything is queued."""
+    """Options were judged; words are, before anything is queued."""
     assistant = service.assistant
-    if assistant.drawer is None:
-        raise bad_request("This model does not draw videos.", code="video_not_available", param="model")
-    assistant.drawer.check(options)
     doors: tuple[Door, ...] = ("question", "instruction")
     for door in doors:  # a bare prompt is both: what a person asked, and what the drawer hears
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
@@ -90,22 +103,29 @@ async def list_videos(
     request: Request,
     after: str | None = None,
     limit: Annotated[int, Query(ge=0, le=100)] = 20,
-    order: str = "desc",
+    order: Order = "desc",
 ) -> dict[str, Any]:
     """A page of videos, newest first."""
     service = service_of(request)
     page = await service.videos.page(owner_of(request), after, limit, order)
-    return page.as_json([record.as_json() for record in await service.queue.placed(page.records)])
+    return page.as_json([service.shown(record) for record in await service.queue.placed(page.records)])
 
 
 @router.get("/v1/videos/{id}")
 async def retrieve(request: Request, id: str) -> Response:
-    """One video; a failed one is a 200, too."""
+    """One video; a failed one is a 200, too. `openai-poll-after-ms` says when to look again."""
     service = service_of(request)
-    record = await service.videos.get(id, owner_of(request))
-    [record] = await service.queue.placed([record])
-    headers = {} if record.finished else {"openai-poll-after-ms": POLL_AFTER_MS}
-    return JSONResponse(record.as_json(), headers=headers)
+    [record] = await service.queue.placed([await service.videos.get(id, owner_of(request))])
+    shown = service.shown(record)
+    headers = {} if record.finished else {"openai-poll-after-ms": str(_poll_after(shown))}
+    return JSONResponse(shown, headers=headers)
+
+
+def _poll_after(shown: dict[str, Any]) -> int:
+    """Milliseconds: a part of what is left, as far as that can be told."""
+    least, most = POLL_MS
+    left = 1000 * (shown["eta_seconds"] or 1 + (shown["queue_position"] or 0))
+    return min(most, max(least, round(left / LOOKS)))
 
 
 @router.delete("/v1/videos/{id}")
@@ -116,20 +136,46 @@ async def delete(request: Request, id: str) -> dict[str, Any]:
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
+@router.post("/v1/videos/{id}/cancel")
+async def cancel(request: Request, id: str) -> dict[str, Any]:
+    """Stop a drawing between two steps: it is `failed` then, with the code `cancelled`.
+
+    One that is finished stays as it is.
+    """
+    service = service_of(request)
+    return service.shown(await service.jobs.cancel(id, owner_of(request)))
+
+
+@router.get("/v1/videos/{id}/events")
+async def events(request: Request, id: str) -> Response:
+    """The life of a video as Server-Sent Events: snapshot, status, progress, preview, end."""
+    service, owner = service_of(request), owner_of(request)
+    await service.videos.get(id, owner)
+
+    async def look() -> dict[str, Any] | None:
+        if (record := await service.videos.find(id, owner)) is None:
+            return None
+        [record] = await service.queue.placed([record])
+        return service.shown(record)
+
+    return Sse(watched(look, id, service.settings.keep_alive_seconds))
+
+
+@router.head("/v1/videos/{id}/content", include_in_schema=False)
 @router.get("/v1/videos/{id}/content")
-async def content(request: Request, id: str, variant: str = "video") -> Response:
-    """The mp4, whole or by `Range`."""
+async def content(request: Request, id: str, variant: Variant = "video") -> Response:
+    """The mp4, or a picture of it (WebP), whole or by `Range`."""
     service, owner = service_of(request), owner_of(request)
     record = await service.videos.get(id, owner)
-    if variant != "video":
-        raise bad_request("variant: only 'video' fits here.", param="variant")
     if record.status == "failed":
         assert record.error is not None, "a failed record says why"
         raise ApiError(404, "This video failed: " + record.error["message"], code="video_not_ready")
     asset = await service.videos.asset(id, owner, variant)
-    return service.blobs.response(
+    return sent(
+        request,
+        service.blobs,
         asset,
-        f"{id}.mp4",
+        f"{id}.{SUFFIX.get(asset.media_type, 'bin')}",
         media_type=asset.media_type,
         content_disposition_type="inline",
         headers={"Cache-Control": "private, max-age=3600"},

@@ -103,11 +103,28 @@ class VideoRecord:
 
     variant: ClassVar[str] = "video"
     outlives_its_bytes: ClassVar[bool] = True
+    ENDS: ClassVar[tuple[VideoStatus, ...]] = ("completed", "failed")
+    """After these nothing changes any more."""
 
     @property
     def finished(self) -> bool:
         """Whether nothing will change any more."""
-        return self.status in ("completed", "failed")
+        return self.status in self.ENDS
+
+    @property
+    def seconds_drawn(self) -> float | None:
+        """How long it was drawn, or has been drawn so far."""
+        if self.started_at is None:
+            return None
+        return max(0.0, (self.completed_at or time.time()) - self.started_at)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it will take if it goes on as it went; only while it is drawn, after the first steps."""
+        drawn = self.seconds_drawn
+        if self.status != "in_progress" or not self.progress or drawn is None:
+            return None
+        return drawn * (100 - self.progress) / self.progress
 
     def as_json(self) -> dict[str, Any]:
         """OpenAI's video object, and ours beside it: where it is, and how it was drawn."""
@@ -127,12 +144,19 @@ class VideoRecord:
             "fps": self.fps,
             "seed": self.seed,
             "num_inference_steps": self.steps,
+            "guidance_scale": self.guidance,
             "remixed_from_video_id": self.remixed_from,
             "error": self.error,
             "queue_position": self.queue_position,
+            "eta_seconds": _rounded(self.seconds_left),
+            "inference_time_s": _rounded(self.seconds_drawn) if self.finished else None,
             "preview_url": self.preview_url,
             "url": f"/v1/videos/{self.id}/content" if self.status == "completed" else None,
         }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)
 
 
 class Record(Protocol):

@@ -78,7 +78,7 @@ def test_what_strangers_ask_for_makes_no_series(http):
 def test_a_client_that_leaves_is_counted(url, http):
     body = {"messages": [{"role": "user", "content": "talk forever"}], "stream": True, "max_tokens": 5000}
     with httpx2.stream("POST", f"{url}/v1/chat/completions", json=body) as stream:
-        lines = stream.iter_lines()  # kept: the client leaves when it is collected
+        lines = stream.iter_lines()  # kept: a forgotten iterator closes the connection
         next(lines)
         assert read(http)["sse_clients",] == 1
     until(lambda: read(http)["client_disconnects_total",] == 1, 20)

@@ -1,12 +1,17 @@
 """`/v1/videos` through the official SDK."""
 
 import io
+import json
+from contextlib import suppress
 
+import httpx2
 import openai
 import pytest
-from web_stand_ins import until
+from PIL import Image
+from web_stand_ins import make_assistant, running, until
 
 from gpt4video.video import open_video, probe
+from server.app import create_app
 
 # openai marks its Videos API deprecated; the shape lives on as the open standard served here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Sora API.*:DeprecationWarning")
@@ -125,3 +130,133 @@ async def test_the_asynchronous_client_draws_too(url):
         video = await sdk.videos.create_and_poll(prompt="x", poll_interval_ms=20)
         content = await sdk.videos.download_content(video.id)
         assert probe(io.BytesIO(await content.aread()).getvalue()).width == 64
+
+
+def test_a_picture_and_a_sheet_of_the_video_are_there_too(sdk, http):
+    video = sdk.videos.create_and_poll(prompt="a red circle", poll_interval_ms=20)
+    for variant, width in (("thumbnail", 64), ("spritesheet", 320)):
+        content = sdk.videos.download_content(video.id, variant=variant)
+        assert content.response.headers["content-type"] == "image/webp"
+        with Image.open(io.BytesIO(content.read())) as image:
+            assert image.width == width
+    wrong = http.get(f"/v1/videos/{video.id}/content", params={"variant": "gif"})
+    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "variant")
+
+
+def test_what_the_client_has_already_is_not_sent_again(sdk, http):
+    address = f"/v1/videos/{sdk.videos.create_and_poll(prompt='x', poll_interval_ms=20).id}/content"
+    whole = http.get(address)
+    assert http.get(address, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    assert http.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+    head = http.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "kept"),
+    [
+        ("bytes=0-3", 206, slice(0, 4)),
+        ("bytes=-4", 206, slice(-4, None)),
+        ("bytes=10-", 206, slice(10, None)),
+        ("bytes=4-7,9-12", 200, slice(None)),
+        ("bytes=7-4", 200, slice(None)),
+        ("bytes=x", 200, slice(None)),
+        ("lines=1-2", 200, slice(None)),
+        ("bytes=99999999-", 416, None),
+        ("bytes=-0", 416, None),
+    ],
+)
+def test_a_range_is_met_ignored_or_refused_in_one_shape(drawn, wanted, status, kept):
+    http, address = drawn
+    part = http.get(address, headers={"Range": wanted})
+    assert part.status_code == status
+    if kept is None:
+        assert part.json()["error"]["code"] == "range_not_satisfiable"
+        assert part.headers["content-range"].startswith("bytes */")
+    else:
+        assert part.content == http.get(address).content[kept]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """One server and the address of a drawing there."""
+    with running(create_app(make_assistant())) as url, httpx2.Client(base_url=url, timeout=20) as http:
+        id = http.post("/v1/videos", json={"prompt": "x"}).json()["id"]
+        until(lambda: http.get(f"/v1/videos/{id}").json()["status"] == "completed")
+        yield http, f"/v1/videos/{id}/content"
+
+
+def test_a_job_that_is_cancelled_is_failed_and_says_so(sdk, http, assistant):
+    assistant.drawer.step_seconds = 0.05
+    job = sdk.videos.create(prompt="one", extra_body={"steps": 50})
+    until(lambda: sdk.videos.retrieve(job.id).status == "in_progress")
+    cancelled = http.post(f"/v1/videos/{job.id}/cancel").json()
+    assert (cancelled["status"], cancelled["error"]["code"]) == ("failed", "cancelled")
+    assert assistant.drawer.stopped == 1
+    assert sdk.videos.poll(job.id, poll_interval_ms=20).error.code == "cancelled"
+    assert http.post("/v1/videos/video_1/cancel").status_code == 404
+
+
+def test_cancelling_what_is_done_changes_nothing(sdk, http):
+    done = sdk.videos.create_and_poll(prompt="x", poll_interval_ms=20)
+    assert http.post(f"/v1/videos/{done.id}/cancel").json()["status"] == "completed"
+
+
+def told(http, id):
+    """The events of one video, to the end."""
+    with http.stream("GET", f"/v1/videos/{id}/events") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        text = "".join(response.iter_text())
+    blocks = [block.split("\n") for block in text.split("\n\n") if block and not block.startswith(":")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def test_a_job_can_be_watched_instead_of_polled(sdk, http, assistant):
+    assistant.drawer.step_seconds = 0.1
+    job = sdk.videos.create(prompt="a red circle", extra_body={"steps": 12})
+    events = told(http, job.id)
+    names = [name for name, _ in events]
+    assert names[0] == "snapshot" and names[-1] == "end"
+    assert {"status", "progress", "preview"} <= set(names)
+    progress = [video["progress"] for name, video in events if name != "preview"]
+    assert progress == sorted(progress)
+    assert (events[-1][1]["status"], events[-1][1]["progress"]) == ("completed", 100)
+    assert [name for name, _ in told(http, job.id)] == ["snapshot", "end"]
+
+
+def test_watching_ends_when_the_job_is_deleted(sdk, http, assistant):
+    assistant.drawer.step_seconds = 0.1
+    job = sdk.videos.create(prompt="x", extra_body={"steps": 50})
+    with http.stream("GET", f"/v1/videos/{job.id}/events") as response:
+        text = ""
+        for piece in response.iter_text():
+            text += piece
+            if "event: snapshot" in text and "event: end" not in text:
+                with suppress(openai.NotFoundError):
+                    sdk.videos.delete(job.id)
+    assert json.loads(text.split("event: end\ndata: ")[1])["deleted"]
+
+
+def test_how_long_it_takes_is_told(sdk, http, assistant):
+    assistant.drawer.step_seconds = 0.1
+    job = sdk.videos.create(prompt="x", extra_body={"steps": 10})
+    seen = []
+    until(lambda: seen.append(sdk.videos.retrieve(job.id)) or seen[-1].eta_seconds is not None)
+    assert 0 < seen[-1].eta_seconds < 60
+    answer = sdk.videos.with_raw_response.retrieve(job.id)
+    assert 250 <= int(answer.headers["openai-poll-after-ms"]) <= 5000
+    done = sdk.videos.poll(job.id, poll_interval_ms=20)
+    assert done.inference_time_s > 0.5 and done.eta_seconds is None
+
+
+@pytest.mark.parametrize("kind", ["edits", "extensions", "characters"])
+def test_what_is_not_done_here_is_a_404_that_says_so(http, kind):
+    response = http.post(f"/v1/videos/{kind}", data={"prompt": "x"})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+@pytest.mark.parametrize("name", ["negative_prompt", "num_frames", "width", "n"])
+def test_fields_of_other_servers_are_refused_by_name(http, name):
+    error = http.post("/v1/videos", json={"prompt": "x", name: 3}).json()["error"]
+    assert (error["code"], error["param"]) == ("unsupported_parameter", name)

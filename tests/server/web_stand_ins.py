@@ -79,15 +79,19 @@ class Talk:
         self.params.append(params)
         self.open += 1
         try:
-            said = 0
+            said, video_tokens = 0, 16 * len(videos)
+            if params.begin:
+                yield Piece(f"{params.begin} {conversation[-1].text.strip()} </draw>")
+                yield Piece("", "stop", Usage(prompt_tokens, 0, video_tokens))
+                return
             for word in self._reply(conversation, videos):
                 await asyncio.sleep(0.02 if "forever" in conversation[-1].text else 0)
                 said += 1
                 yield Piece(word)
                 if said >= params.max_tokens:
-                    yield Piece("", "length", Usage(prompt_tokens, said))
+                    yield Piece("", "length", Usage(prompt_tokens, said, video_tokens))
                     return
-            yield Piece("", "stop", Usage(prompt_tokens, said))
+            yield Piece("", "stop", Usage(prompt_tokens, said, video_tokens))
         finally:
             self.open -= 1
             self.closed += 1
