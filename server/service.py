@@ -35,6 +35,7 @@ from server.observe import watched
 from server.schemas import Drawing
 from server.settings import Settings
 from server.state.blobs import Blobs
+from server.state.creations import Creations
 from server.state.database import Database, sqlite_url
 from server.state.queue import Queue
 from server.state.records import LOCAL, FileRecord, VideoRecord
@@ -83,6 +84,7 @@ class Service:
         )
         self.leases = Leases(self.queue)
         self.jobs = Jobs(self.queue, self.videos, self.leases, self._drawings, settings.model_id)
+        self.creations = Creations(self.database)
         self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)
         self._sweeping: asyncio.Task[None] | None = None
         self.metrics = Metrics()

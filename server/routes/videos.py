@@ -13,9 +13,10 @@ from gpt4video.interfaces import Door
 from gpt4video.messages import DrawOptions, GenerationRequest
 from server.content import sent
 from server.errors import ApiError, bad_request
+from server.once import once
 from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
-from server.state.records import VideoRecord
+from server.state.records import VideoRecord, new_video_id
 from server.stream import Sse
 from server.watch import watched
 
@@ -32,7 +33,7 @@ Variant = Literal["video", "thumbnail", "spritesheet"]
 
 
 @router.post("/v1/videos")
-async def create(request: Request) -> dict[str, Any]:
+async def create(request: Request) -> Response:
     """Queue a drawing. Form (what the SDK sends) or JSON (what people with curl send)."""
     service = service_of(request)
     service.demand_ready()
@@ -41,11 +42,11 @@ async def create(request: Request) -> dict[str, Any]:
     service.demand_model(body.model)
     service.demand_drawer()
     options = service.drawing(body)
-    return service.shown(await _submit(service, owner_of(request), body.prompt, options))
+    return await _once(request, body, options)
 
 
 @router.post("/v1/videos/{id}/remix")
-async def remix(request: Request, id: str) -> dict[str, Any]:
+async def remix(request: Request, id: str) -> Response:
     """Draw a changed prompt with the size, length and noise of an earlier video."""
     service = service_of(request)
     service.demand_ready()
@@ -61,7 +62,23 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         seed=source.seed,
     )
     service.demand_drawer().check(options)
-    return service.shown(await _submit(service, source.owner, body.prompt, options, source.id))
+    return await _once(request, body, options, source.id)
+
+
+async def _once(
+    request: Request, body: VideoCreate | VideoRemix, options: DrawOptions, remixed_from: str | None = None
+) -> Response:
+    """A job for this request, or the one that an equal request was given before."""
+    service, owner = service_of(request), owner_of(request)
+
+    async def make(id: str) -> dict[str, Any]:
+        return service.shown(await _submit(service, owner, body.prompt, options, remixed_from, id))
+
+    async def found(id: str) -> dict[str, Any] | None:
+        record = await service.videos.find(id, owner)
+        return None if record is None else service.shown(record)
+
+    return await once(request, body.model_dump(), make, new_video_id, found)
 
 
 @router.post("/v1/videos/{kind}")
@@ -86,7 +103,7 @@ async def _body(request: Request, schema: type[M]) -> M:
 
 
 async def _submit(
-    service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None = None
+    service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None, id: str
 ) -> VideoRecord:
     """Options were judged; words are, before anything is queued."""
     assistant = service.assistant
@@ -95,7 +112,7 @@ async def _submit(
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
-    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
+    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from, id)
 
 
 @router.get("/v1/videos")
