@@ -109,6 +109,7 @@ class Jobs:
             await asyncio.wait({drawing})
 
     async def _work(self, assistant: Callable[[], Assistant | None]) -> None:
+        away = False
         while True:
             self._wake.clear()
             taken = None
@@ -118,8 +119,11 @@ class Jobs:
                     taken = await self._queue.take()
                 if ready is not None and taken is not None:
                     await self._drawn(ready, *taken)
+                away = False
             except ApiError as error:
-                log.warning("The queue cannot be asked: %s", error.detail)
+                if not away:  # once, not every second
+                    log.warning("The queue cannot be asked: %s", error.detail)
+                away = True
             except Exception:
                 log.exception("The worker stumbled.")
             if taken is None:
@@ -159,8 +163,12 @@ class Jobs:
             if not isinstance(error, Gpt4VideoError | ApiError):
                 log.exception("The drawing of %s broke.", record.id)
             shown = as_api_error(error).body["error"]
-            with suppress(Lost):
+            try:
                 await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
+            except Lost:
+                return
+            except ApiError as away:  # the lease runs out, and the next server tries again
+                log.warning("The end of %s was not kept: %s", record.id, away.detail)
 
     def drain(self) -> None:
         """Take no more jobs from now on."""
