@@ -49,6 +49,7 @@ bench: .venv/installed-dev ## Measure how fast the server is on this machine
 lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra test --extra plots --extra check -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra postgres --extra s3 --extra tracing -c requirements-dev.lock -o requirements-server.lock
 	$(COMPILE) --group build -c requirements-dev.lock -o requirements-build.lock
 
 # Stamps: made again only when what they name has changed. `venv` on a finished folder changes nothing.

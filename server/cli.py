@@ -1,6 +1,8 @@
-"""The console script: everything of `gpt4video.cli`, and `serve`.
+"""The console script: everything of `gpt4video.cli`, `serve` and `keys`.
 
-    gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER]
+    gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER] [--allow-anonymous] [--data FOLDER]
+                    [--database URL] [--blobs URL] [--settings FILE] [--log-format text|json]
+    gpt4video keys  create | list | revoke
 
 Nothing heavy is imported here: the page answers while the model loads.
 """
@@ -8,17 +10,21 @@ Nothing heavy is imported here: the page answers while the model loads.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt4video import cli
 from gpt4video.checkpoint import PARTS, AssistantConfig, find
 from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
 from gpt4video.errors import InputError
-from server import logs
+from server import keys_command, logs
+from server.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -30,13 +36,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="a config or checkpoint (default: the embedded model)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=Path,
+        help="where files, videos, jobs and keys are kept (default: a folder that ends with the server)",
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME (default: a file in --data)",
+    )
+    parser.add_argument(
+        "--blobs", metavar="URL", help="a folder or s3://BUCKET/PREFIX for the bytes (default: in --data)"
+    )
+    parser.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=Path,
+        help="a YAML file of the server's settings; GPT4VIDEO_<NAME> in the environment sets single ones",
+    )
+    parser.add_argument(
+        "--allow-anonymous",
+        action="store_true",
+        help="serve without keys on an address that others can reach",
+    )
     parser.add_argument(
         "--log-format",
         choices=tuple(logs.FORMATS),
         default="text",
-        help="how the log looks (default %(default)s)",
+        help="words for people or JSON for machines, a record a line (default %(default)s)",
     )
-    parser.add_argument("--port", type=port, default=8000, help="port to listen on (default %(default)s)")
 
 
 def port(text: str) -> int:
@@ -49,18 +80,16 @@ def port(text: str) -> int:
 def serve(args: argparse.Namespace) -> int:
     """Listen until stopped; the model loads meanwhile. Raises `InputError` for what cannot be served."""
     load = loader(args.config)
+    given = {"data_dir": args.data, "database_url": args.database, "blob_url": args.blobs}
+    settings = guarded(settings_of(args.settings, **given), args.host, args.allow_anonymous)
     with listen(args.host, args.port) as listener:
-        import uvicorn
-
         from server.app import create_app
+        from server.process import Server
 
         logs.install(args.log_format)
-        app = create_app(load)
+        app = create_app(load, settings)
         app.state.service.clips.demand_confined()
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
-        )
-        server = uvicorn.Server(config)
+        server = Server(app)
         host = f"[{args.host}]" if ":" in args.host else args.host
         say(
             f"gpt4video is on http://{host}:{listener.getsockname()[1]} and loads its model; Ctrl-C stops it."
@@ -69,6 +98,25 @@ def serve(args: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     return DONE if server.started else FAILED
+
+
+def guarded(settings: Settings, host: str, anonymous: bool) -> Settings:
+    """Settings that ask for keys wherever others can reach the server, unless the operator says otherwise.
+
+    Raises `InputError` where keys are asked for and none was made: nobody could come in.
+    """
+    from server.origin import is_loopback
+
+    if is_loopback(host):
+        return settings
+    if anonymous:
+        return replace(settings, allowed_hosts=settings.allowed_hosts or ("*",))
+    if not asyncio.run(keys_command.any_in(settings)):
+        raise InputError(
+            f"Others can reach {host}, and there is no key yet: `gpt4video keys create --name NAME --data "
+            "FOLDER` makes one for a server on the same --data; --allow-anonymous serves everybody."
+        )
+    return replace(settings, demand_keys=True)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -95,7 +143,10 @@ def loader(config: str | None) -> Callable[[], Assistant]:
     return lambda: open_assistant(str(file))
 
 
-COMMANDS = {"serve": Command("serve the model and the web page over HTTP", add_arguments, serve)}
+COMMANDS = {
+    "serve": Command("serve the model and the web page over HTTP", add_arguments, serve),
+    "keys": keys_command.COMMAND,
+}
 """What the server adds to the table of `gpt4video.cli`."""
 
 

@@ -18,8 +18,9 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from gpt4video.errors import Busy, Gpt4VideoError, InputError, Refused
 
@@ -180,7 +181,16 @@ def answer(request: Request, error: ApiError) -> Response:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    return answer(request, as_api_error(error))
+    told = as_api_error(error)
+    if told.status_code == 405:
+        told.headers = {**(told.headers or {}), "Allow": ", ".join(sorted(_methods(request)))}
+    return answer(request, told)
+
+
+def _methods(request: Request) -> set[str]:
+    """What this address takes: its methods are spread over routes, of which the framework names one."""
+    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] != Match.NONE]
+    return {method for route in routes for method in route.methods or ()}
 
 
 async def _on_os_error(request: Request, error: Exception) -> Response:
@@ -208,4 +218,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ClientGone, _on_gone)
     app.add_exception_handler(OSError, _on_os_error)
+    app.add_exception_handler(ClientDisconnect, _on_gone)  # in the middle of its body
     app.add_exception_handler(Exception, _on_error)

@@ -10,9 +10,11 @@ import hashlib
 import logging
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,19 +29,25 @@ from server import moderation
 from server.conversation import Reader
 from server.drawings import Drawings, Told, blank, told
 from server.errors import ApiError, bad_request, loading
+from server.fetch import Fetcher
+from server.guards import Drain, shutting_down
 from server.jobs import Jobs
+from server.keys import Keys
 from server.leases import Leases
+from server.limits import Ledger
 from server.media import ClipReader, Looked
 from server.metrics import Metrics
 from server.observe import watched
 from server.schemas import Drawing
 from server.settings import Settings
+from server.signing import Signer
 from server.state.blobs import Blobs
 from server.state.creations import Creations
-from server.state.database import Database, sqlite_url
+from server.state.database import FILE_NAME, Database, sqlite_url
 from server.state.queue import Queue
 from server.state.records import LOCAL, FileRecord, VideoRecord
 from server.state.shelf import Shelf
+from server.state.spent import Spent
 from server.state.store import Store
 from server.state.sweep import Sweeper
 from server.state.tables import files, videos
@@ -70,7 +78,7 @@ class Service:
         folder = settings.data_dir or Path(
             self._closing.enter_context(tempfile.TemporaryDirectory(prefix="gpt4video-"))
         )
-        database_url = settings.database_url or sqlite_url(folder / "gpt4video.db")
+        database_url = settings.database_url or sqlite_url(folder / FILE_NAME)
         self.folder = folder
         self.database = Database(database_url, settings.database_seconds)
         self.blobs = Blobs(settings.blob_url or str(folder / "blobs"), folder / "incoming")
@@ -78,7 +86,7 @@ class Service:
         self.files: Store[FileRecord] = Store("file", files, FileRecord, self.shelf)
         self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
-        self.reader = Reader(self.files, self.videos, self.clips, settings)
+        self.reader = Reader(self.files, self.videos, self.clips, Fetcher(settings), settings)
         self.queue = Queue(
             self.shelf, settings.max_queued_videos, settings.lease_seconds, settings.max_attempts
         )
@@ -87,6 +95,10 @@ class Service:
         self.creations = Creations(self.database)
         self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)
         self._sweeping: asyncio.Task[None] | None = None
+        self.keys = Keys(self.database, settings.limits)
+        self.signer = Signer(settings.url_seconds)
+        self.ledger = Ledger(Spent(self.database))
+        self.drain = Drain()
         self.metrics = Metrics()
         self.traces = Traces.to(settings.otlp_endpoint, settings.model_id) if settings.otlp_endpoint else None
 
@@ -99,6 +111,7 @@ class Service:
         await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
         await self.database.open()
         await self.blobs.open()
+        await self.signer.open(self.database)
         listener.set(self.metrics.take)  # for tasks of no request; those of requests have their own
         self.jobs.open(lambda: self._assistant)
         self._sweeping = asyncio.create_task(
@@ -117,6 +130,14 @@ class Service:
         except BaseException as error:
             log.exception("The model could not be loaded.")
             self._failure = error
+
+    async def finish(self) -> None:
+        """Take no new work, and wait until what is under way has ended, or for `drain_seconds`."""
+        self.drain.begun = True
+        self.jobs.drain()
+        end = time.monotonic() + self.settings.drain_seconds
+        while (self.drain.under_way or self.jobs.under_way) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         """Stop all drawing and remove what was temporary."""
@@ -141,7 +162,9 @@ class Service:
         return self._assistant
 
     def demand_ready(self) -> None:
-        """A 503 unless the assistant is there."""
+        """A 503 unless the assistant is there and the server stays."""
+        if self.drain.begun:
+            raise shutting_down()
         assert self.assistant is not None, "the property raises where it is not"
 
     def demand_model(self, name: str | None) -> None:
@@ -178,8 +201,14 @@ class Service:
         return Envelope(self.settings.model_id, self.fingerprint, inputs, self.shown)
 
     def shown(self, record: VideoRecord) -> dict[str, Any]:
-        """The video object as clients get it: the one door through which all of them leave."""
-        return record.as_json()
+        """The video object as clients get it: the one door through which all of them leave.
+
+        Where keys are asked for, its `url` is signed: a player can fetch it without one.
+        """
+        shown = record.as_json()
+        if shown["url"] and record.owner != LOCAL:
+            shown["url"] = self.signer.signed(record.id, record.owner)
+        return shown
 
     def moderated(self, question: Message) -> Moderated:
         """Gives the `moderation` of a chat once its words are known."""
@@ -197,8 +226,14 @@ class Service:
         """The assistant's answer as words, video records and the end; what it draws is the owner's."""
         assistant = self.assistant
         drawings = self._drawings(owner)
-        events = watched(assistant.respond(conversation, params, draw, allow_video, drawings.stopped))
-        return told(events, drawings if allow_video else None)
+        params = replace(params, asker=owner)
+        events = self.ledger.metered(
+            lambda allow: assistant.respond(conversation, params, draw, allow, drawings.stopped),
+            owner,
+            allow_video,
+            self.seconds(draw),
+        )
+        return told(watched(events), drawings if allow_video else None)
 
     def _drawings(self, owner: str) -> Drawings:
         """The videos of one answer or job of this owner's."""
@@ -210,6 +245,10 @@ class Service:
             lambda request: blank(self.settings.model_id, owner, request, self.assistant.limits),
             self.settings.video_lifetime,
         )
+
+    def seconds(self, draw: DrawOptions) -> float:
+        """How long a video with these options is."""
+        return self.assistant.limits.seconds if draw.seconds is None else draw.seconds
 
     async def faults(self) -> list[str]:
         """What is broken and will not mend by itself, in words for an operator; empty where all is well."""

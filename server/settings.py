@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, get_type_hints
 
+import yaml
+
+from gpt4video.config import read, read_yaml
+from gpt4video.errors import ConfigError, InputError
 from gpt4video.video import DecoderName
 
 MIB = 2**20
+VARIABLE = "GPT4VIDEO_"
+"""What stands before a setting's name in the environment: `GPT4VIDEO_DATABASE_URL`."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one key may use. None is no limit."""
+
+    requests_per_minute: int | None = None
+    """Requests that make work: POST under /v1. Looking at what is there is free."""
+    tokens_per_minute: int | None = None
+    """Tokens read and written."""
+    video_seconds_per_day: float | None = None
+    """Seconds of video to be drawn, from midnight to midnight UTC; what is deleted or fails counts, too."""
+    requests_at_once: int | None = None
+    """Requests under way at the same time."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be more than 0, got {value}.")
 
 
 @dataclass(frozen=True)
@@ -77,6 +106,19 @@ class Settings:
     """Most raw frames that are decoded of one file on the way to those looked at, in bytes."""
     max_clip_bytes: int = 256 * MIB
     """Most memory that the frames looked at may take, in bytes."""
+    media_hosts: tuple[str, ...] = ()
+    """Hosts that videos and pictures named by an address are fetched from: `example.org`, `*.example.org` for
+    all below it, `*` for all that are public. None: no address is fetched."""
+    fetch_http: bool = False
+    """Fetch http addresses too, not https ones alone."""
+    fetch_seconds: float = 30.0
+    """Longest that fetching one video may take, with all its redirects."""
+    fetch_connect_seconds: float = 5.0
+    """Longest wait for a connection."""
+    fetch_idle_seconds: float = 10.0
+    """Longest wait for the next bytes."""
+    max_fetches: int = 16
+    """Most videos that are fetched at the same time."""
     clip_cache_bytes: int = 128 * MIB
     """Memory for decoded clips, so that the turns of a conversation decode each video once."""
     keep_alive_seconds: float = 15.0
@@ -84,3 +126,42 @@ class Settings:
     otlp_endpoint: str | None = None
     """Where traces go, OTLP over HTTP (`http://collector:4318/v1/traces`); None makes none. Needs the extra
     `tracing`."""
+    demand_keys: bool = False
+    """Ask for a key even as long as none was ever made; `serve` does so on every address but loopback."""
+    metrics_need_a_key: bool = False
+    """Ask for a key on /metrics, too."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which a server that asks for no key may be called; none means those of loopback, "*" any."""
+    cors_origins: tuple[str, ...] = ()
+    """Sites whose pages may use this server from a browser, such as `https://app.example.org`."""
+    limits: Limits = field(default_factory=Limits)
+    """What one key may use, unless it has limits of its own."""
+    url_seconds: float = 3600.0
+    """How long an address that needs no key shows a video; signed where keys are asked for."""
+    request_seconds: float = 600.0
+    """Longest time of one request, streams too; more is a 504, or an error at the stream's end."""
+    drain_seconds: float = 30.0
+    """Told to stop by SIGTERM, how long to go on with what is under way."""
+    body_idle_seconds: float = 30.0
+    """A body of which nothing comes for so long is answered 408."""
+    max_uploads: int = 64
+    """Most long bodies that come in at the same time; more are answered 503."""
+
+
+def settings_of(file: Path | None, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
+    """Settings from a YAML file, over it the environment, over both what was `given` (None: was not).
+
+    Raises `ConfigError` for a field that nobody knows or a value that does not fit.
+    """
+    data = (read_yaml(file) or {}) if file else {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{file}: expected a mapping of settings.")
+    for name, hint in get_type_hints(Settings).items():
+        if (text := environment.get(VARIABLE + name.upper())) is not None:
+            data[name] = text if hint in PLAIN else yaml.safe_load(text)
+    data |= {name: value for name, value in given.items() if value is not None}
+    return read(Settings, data, where=str(file or "settings"))
+
+
+PLAIN = (str, str | None, Path | None)
+"""Types whose values in the environment are taken letter by letter; others are read as YAML."""

@@ -1,5 +1,7 @@
 """The ground: locks, commands, the container, the log of changes, and what a wheel carries."""
 
+import dataclasses
+import json
 import os
 import re
 import subprocess
@@ -13,12 +15,20 @@ import httpx2
 import numpy as np
 import pytest
 import yaml
+from prometheus_client.exposition import generate_latest
 
 from gpt4video.video import encode_mp4
+from server.metrics import Metrics
+from server.settings import VARIABLE, Settings
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-build.lock",
+    "requirements-server.lock",
+)
 MIB = 2**20
 
 
@@ -46,7 +56,7 @@ def test_the_locks_hold_what_the_project_asks_for():
     asked = {canonical(r) for requirements in extras.values() for r in requirements}
     assert asked - {"gpt4video"} <= names("requirements-dev.lock")
     assert {canonical(r) for r in PROJECT["dependency-groups"]["build"]} <= names("requirements-build.lock")
-    assert names("requirements.lock") <= names("requirements-dev.lock")
+    assert names("requirements.lock") <= names("requirements-server.lock") <= names("requirements-dev.lock")
 
 
 TARGETS = ("install", "serve", "test", "check", "train", "evaluate", "bench", "lock", "help")
@@ -82,9 +92,62 @@ def test_every_yaml_of_the_configs_is_a_mapping():
         assert isinstance(yaml.safe_load(path.read_text()), dict), path
 
 
-def test_compose_has_one_service_for_this_machine_only():
-    (service,) = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
-    assert service["build"] == "." and service["ports"] == ["127.0.0.1:8000:8000"]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+def test_compose_has_the_server_its_database_and_who_watches_them():
+    assert set(COMPOSE) == {"gpt4video", "gpt4video-gpu", "postgres", "prometheus", "grafana"}
+    alone = {name for name, service in COMPOSE.items() if not service.get("profiles")}
+    assert alone == {"gpt4video", "postgres"}
+    (device,) = COMPOSE["gpt4video-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["driver"] == "nvidia" and COMPOSE["gpt4video-gpu"]["profiles"] == ["gpu"]
+
+
+def test_compose_opens_ports_on_this_machine_alone_and_writes_where_it_should():
+    for name, service in COMPOSE.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        for place in service.get("volumes", ()):
+            source = place.partition(":")[0]
+            assert not source.startswith(".") or ((ROOT / source).exists() and place.endswith(":ro"))
+    for name in ("gpt4video", "gpt4video-gpu"):
+        server = COMPOSE[name]
+        assert server["read_only"] and server["tmpfs"] and server["cap_drop"] == ["ALL"]
+        assert server["security_opt"] == ["no-new-privileges:true"]
+        assert "anonymous" not in str(server)
+
+
+def test_compose_and_container_set_settings_that_are_there():
+    known = {VARIABLE + field.name.upper() for field in dataclasses.fields(Settings)}
+    assert set(COMPOSE["gpt4video"]["environment"]) <= known
+    assert set(re.findall(r"GPT4VIDEO_\w+", (ROOT / "Dockerfile").read_text())) <= known
+
+
+def test_the_dashboard_and_prometheus_ask_for_what_the_server_tells():
+    told = generate_latest(Metrics().registry).decode()
+    there = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE))
+    (dashboard,) = (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")
+    panels = json.loads(dashboard.read_text())["panels"]
+    asked = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for panel in panels
+        for target in panel["targets"]
+        for name in re.findall(r"(?:gpt4video:|process_)\w+", target["expr"])
+    }
+    assert len(asked) > 20 and asked <= there, asked - there
+    (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["static_configs"][0]["targets"] == ["gpt4video:8000"]
+    source = ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    (grafana,) = yaml.safe_load(source.read_text())["datasources"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {grafana["uid"]}
+
+
+def test_the_licences_page_speaks_of_what_is_locked():
+    page = (ROOT / "docs" / "licences.md").read_text()
+    lock = (ROOT / "requirements-server.lock").read_text()
+    spoken = re.findall(r"^\| (\w+)(?: \(PyAV\))? ([\d.]+)", page, re.MULTILINE)
+    assert {"decord", "av"} <= {name for name, _ in spoken}
+    for name, version in spoken:
+        assert re.search(rf"^{name}=={re.escape(version)}\b", lock, re.MULTILINE), name
 
 
 def test_the_container_is_locked_has_no_root_and_says_whether_it_is_well():

@@ -13,7 +13,9 @@ from gpt4video.interfaces import Door
 from gpt4video.messages import DrawOptions, GenerationRequest
 from server.content import sent
 from server.errors import ApiError, bad_request
+from server.objects import Deleted, VideoList, VideoObject
 from server.once import once
+from server.openapi import answers, file, partly, stream, takes
 from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
 from server.state.records import VideoRecord, new_video_id
@@ -32,7 +34,12 @@ Order = Literal["asc", "desc"]
 Variant = Literal["video", "thumbnail", "spritesheet"]
 
 
-@router.post("/v1/videos")
+@router.post(
+    "/v1/videos",
+    response_model=None,
+    responses=answers(VideoObject, 400, 404, 409),
+    openapi_extra=takes(VideoCreate, json=True),
+)
 async def create(request: Request) -> Response:
     """Queue a drawing. Form (what the SDK sends) or JSON (what people with curl send)."""
     service = service_of(request)
@@ -45,7 +52,12 @@ async def create(request: Request) -> Response:
     return await _once(request, body, options)
 
 
-@router.post("/v1/videos/{id}/remix")
+@router.post(
+    "/v1/videos/{id}/remix",
+    response_model=None,
+    responses=answers(VideoObject, 400, 404, 409),
+    openapi_extra=takes(VideoRemix, json=True),
+)
 async def remix(request: Request, id: str) -> Response:
     """Draw a changed prompt with the size, length and noise of an earlier video."""
     service = service_of(request)
@@ -81,10 +93,12 @@ async def _once(
     return await once(request, body.model_dump(), make, new_video_id, found)
 
 
-@router.post("/v1/videos/{kind}")
-async def unsupported(kind: Literal["edits", "extensions", "characters"]) -> None:
+@router.post("/v1/videos/edits", include_in_schema=False)
+@router.post("/v1/videos/extensions", include_in_schema=False)
+@router.post("/v1/videos/characters", include_in_schema=False)
+async def unsupported() -> None:
     """Videos are drawn from words; none is edited, made longer or taken as a character."""
-    message = f"/v1/videos/{kind} is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
+    message = "This is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
     raise ApiError(404, message, code="unsupported_endpoint")
 
 
@@ -112,10 +126,11 @@ async def _submit(
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
+    await service.ledger.draw(owner, service.seconds(options))
     return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from, id)
 
 
-@router.get("/v1/videos")
+@router.get("/v1/videos", responses=answers(VideoList, 400))
 async def list_videos(
     request: Request,
     after: str | None = None,
@@ -128,7 +143,7 @@ async def list_videos(
     return page.as_json([service.shown(record) for record in await service.queue.placed(page.records)])
 
 
-@router.get("/v1/videos/{id}")
+@router.get("/v1/videos/{id}", response_model=None, responses=answers(VideoObject, 404))
 async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too. `openai-poll-after-ms` says when to look again."""
     service = service_of(request)
@@ -145,7 +160,7 @@ def _poll_after(shown: dict[str, Any]) -> int:
     return min(most, max(least, round(left / LOOKS)))
 
 
-@router.delete("/v1/videos/{id}")
+@router.delete("/v1/videos/{id}", responses=answers(Deleted, 404))
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a video; one that is being drawn stops between two steps."""
     service = service_of(request)
@@ -153,7 +168,7 @@ async def delete(request: Request, id: str) -> dict[str, Any]:
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
-@router.post("/v1/videos/{id}/cancel")
+@router.post("/v1/videos/{id}/cancel", responses=answers(VideoObject, 404))
 async def cancel(request: Request, id: str) -> dict[str, Any]:
     """Stop a drawing between two steps: it is `failed` then, with the code `cancelled`.
 
@@ -163,7 +178,18 @@ async def cancel(request: Request, id: str) -> dict[str, Any]:
     return service.shown(await service.jobs.cancel(id, owner_of(request)))
 
 
-@router.get("/v1/videos/{id}/events")
+EVENTS = stream(
+    "Named events `snapshot`, `status`, `progress`, `preview`, `end`; each holds the whole video object, "
+    "`preview` its id and `preview_url`.",
+    'event: snapshot\ndata: {"id":"video_1","object":"video","status":"in_progress","progress":25}\n\n',
+)
+
+
+@router.get(
+    "/v1/videos/{id}/events",
+    response_class=Response,
+    responses=answers(None, 404, more=EVENTS),
+)
 async def events(request: Request, id: str) -> Response:
     """The life of a video as Server-Sent Events: snapshot, status, progress, preview, end."""
     service, owner = service_of(request), owner_of(request)
@@ -178,8 +204,13 @@ async def events(request: Request, id: str) -> Response:
     return Sse(watched(look, id, service.settings.keep_alive_seconds))
 
 
+KINDS = file("video/mp4", "image/webp")
+CONTENT = answers(None, 400, 404, 410, 416, more=KINDS)
+CONTENT |= partly(KINDS)
+
+
 @router.head("/v1/videos/{id}/content", include_in_schema=False)
-@router.get("/v1/videos/{id}/content")
+@router.get("/v1/videos/{id}/content", response_class=Response, responses=CONTENT)
 async def content(request: Request, id: str, variant: Variant = "video") -> Response:
     """The mp4, or a picture of it (WebP), whole or by `Range`."""
     service, owner = service_of(request), owner_of(request)

@@ -48,6 +48,10 @@ MIGRATION_SECONDS = 60
 """How long a process waits at its start for another one that migrates."""
 
 
+FILE_NAME = "gpt4video.db"
+"""The database in a data folder, where no other is named."""
+
+
 def sqlite_url(file: Path) -> str:
     """The URL of a database in a file."""
     return f"sqlite:///{file}"

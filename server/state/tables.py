@@ -5,6 +5,8 @@
     assets             which bytes belong to which record, and as what; the last one to go frees the blob
     idempotency        creations that may be asked for twice and are done once
     keys               who may ask: digests, never the keys themselves
+    secrets            what signs addresses: the same for all servers of this database
+    spent              how many seconds of video each key had drawn on a day
 
 Times are seconds since 1970. The columns of `files` and `videos` carry the names of the records' fields.
 """
@@ -166,4 +168,19 @@ keys = Table(
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
     Column("limits", JSON, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+
+spent = Table(
+    "spent",
+    metadata,
+    Column("owner", OWNER, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("video_seconds", Double, nullable=False),
 )

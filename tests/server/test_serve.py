@@ -47,7 +47,9 @@ def test_an_address_that_cannot_be_had_is_one_line_and_status_2(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert f"port {port}: Address already in use." in refusal(capsys, "--port", port)
-    assert "Cannot listen on 203.0.113.1" in refusal(capsys, "--host", "203.0.113.1", "--port", "0")
+    assert "Cannot listen on 203.0.113.1" in refusal(
+        capsys, "--host", "203.0.113.1", "--port", "0", "--allow-anonymous"
+    )
 
 
 def test_the_options_are_told(capsys):
