@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import gpt4video
-from server import errors
+from server import errors, openapi
 from server.door import Door
 from server.guards import BodyLimit, Deadline, Draining, RequestId
 from server.meter import Meter
@@ -78,7 +78,10 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
     app.add_middleware(SafeHeaders, shared=bool(settings.cors_origins))
     app.add_middleware(Observe, metrics=service.metrics, traces=service.traces)
     app.add_middleware(RequestId)
-    for room in (chat, ask, videos, files, models, moderations, health, metrics, page):
+    rooms = (chat, ask, videos, files, models, moderations, health, metrics, page)
+    for room in rooms:
         app.include_router(room.router)
+    app.state.routes = [route for room in rooms for route in room.router.routes]
+    openapi.install(app)
     app.mount("/web", page.static)
     return app

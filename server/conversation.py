@@ -1,9 +1,9 @@
 """A chat request's messages as the library's `Conversation`.
 
     text                 words
-    video_url  video     data: | file-… | video_…        file addresses are refused
+    video_url  video     data: | file-… | video_…        or http(s), where allowed (`fetch.py`)
                          data:video/jpeg;base64,a,b,c    (or a list of pictures) is one clip of these frames
-    image_url  image     data:                           a clip of one frame
+    image_url  image     the same                        a clip of one frame
     input_video          data, in base64                 as llama.cpp has it
     file                 file_id | file_data
     videos               on an assistant's message: what it drew, as the prompts it was drawn from
@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from gpt4video.errors import InputError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
+from gpt4video.video.picture import is_picture
 from server.errors import ApiError, bad_request
+from server.fetch import Fetcher
 from server.media import ClipReader, Looked
 from server.schemas import ChatMessage, VideoRef, VideoSampling, well_formed
 from server.settings import Settings
@@ -35,13 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of a posted video are: in the request, whole or frame by frame, or in a store."""
+    """Where the bytes of a posted video are: in the request, whole or in frames, in a store, or elsewhere."""
 
     data: bytes | None = None
     pictures: tuple[bytes, ...] = ()
     store: Store[Any] | None = None
     id: str = ""
     param: str = ""
+    fetcher: Fetcher | None = None
 
     async def check(self, owner: str) -> None:
         """A 404 that names its place, unless the bytes are here."""
@@ -58,6 +61,8 @@ class Source:
         """The bytes."""
         if self.data is not None:
             return self.data
+        if self.fetcher is not None:
+            return await self.fetcher.fetch(self.id)
         assert self.store is not None, "a source without bytes names a store"
         return await self.store.read(self.id, owner)
 
@@ -78,11 +83,17 @@ class Reader:
     """Reads conversations; knows the stores that ids point into."""
 
     def __init__(
-        self, files: Store[FileRecord], videos: Store[VideoRecord], clips: ClipReader, settings: Settings
+        self,
+        files: Store[FileRecord],
+        videos: Store[VideoRecord],
+        clips: ClipReader,
+        fetcher: Fetcher,
+        settings: Settings,
     ) -> None:
         self._files = files
         self._videos = videos
         self._clips = clips
+        self._fetcher = fetcher
         self._settings = settings
 
     async def conversation(
@@ -241,8 +252,11 @@ class Reader:
         if scheme == "data":
             return _data_url(url, where)
         if scheme in ("http", "https", "file", "ftp"):
-            message = f"{where}: {scheme} addresses are not fetched; send a data URL, or upload to /v1/files."
-            raise bad_request(message, code="media_url_not_allowed", param=where)
+            try:
+                self._fetcher.check(url)
+            except InputError as error:
+                raise bad_request(f"{where}: {error.message}", code=error.code, param=where) from error
+            return Source(fetcher=self._fetcher, id=url, param=where)
         stores: dict[str, Store[Any]] = {"file-": self._files, "video_": self._videos}
         for prefix, store in stores.items():
             if url.startswith(prefix):
@@ -283,7 +297,11 @@ def _data_url(url: str, where: str) -> Source:
         raise bad_request(f"{where} must be a data URL in base64: data:video/mp4;base64,…", param=where)
     if head.lower() == "data:video/jpeg;base64":
         return Source(pictures=tuple(_base64(frame, where) for frame in body.split(",")), param=where)
-    return _inline(body, where)
+    source = _inline(body, where)
+    if head.lower().startswith("data:video/") and source.data is not None and is_picture(source.data):
+        message = f"{where} says that it is a video, but it is a picture; image_url takes those."
+        raise bad_request(message, code="unsupported_video_format", param=where)
+    return source
 
 
 def _inline(body: str, where: str) -> Source:

@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from gpt4video.errors import Busy, Gpt4VideoError, InputError, Refused
 
@@ -175,7 +176,16 @@ def answer(request: Request, error: ApiError) -> Response:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    return answer(request, as_api_error(error))
+    told = as_api_error(error)
+    if told.status_code == 405:
+        told.headers = {**(told.headers or {}), "Allow": ", ".join(sorted(_methods(request)))}
+    return answer(request, told)
+
+
+def _methods(request: Request) -> set[str]:
+    """What this address takes: its methods are spread over routes, of which the framework names one."""
+    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] != Match.NONE]
+    return {method for route in routes for method in route.methods or ()}
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import re
 import secrets
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,11 +48,14 @@ class RequestId:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if GOOD_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
         scope["request_id"] = request_id
+        began = time.monotonic()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                headers["OpenAI-Processing-Ms"] = str(round(1000 * (time.monotonic() - began)))
+                headers["OpenAI-Version"] = "2020-10-01"
             await send(message)
 
         return await self.app(scope, receive, send_with_id)

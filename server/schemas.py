@@ -74,7 +74,7 @@ def _modalities(value: list[str]) -> list[str]:
 MODALITIES = ("text", "video")
 PLAIN = r"^[^\x00]*$"
 """What the document says of words: no NUL in them."""
-NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+NOT_BLANK = r"^\s*[^\s\x00][^\x00]*$"
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 Stops = Annotated[

@@ -28,6 +28,7 @@ from gpt4video.stages import listener
 from server import moderation
 from server.conversation import Reader
 from server.errors import ApiError, bad_request, loading
+from server.fetch import Fetcher
 from server.guards import Drain, shutting_down
 from server.jobs import Drawings, Jobs, Told, blank, told
 from server.keys import Keys
@@ -78,7 +79,7 @@ class Service:
         self.files: Store[FileRecord] = Store("file", files, FileRecord, self.shelf)
         self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
-        self.reader = Reader(self.files, self.videos, self.clips, settings)
+        self.reader = Reader(self.files, self.videos, self.clips, Fetcher(settings), settings)
         self.line = Line(settings.max_queued_videos)
         self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
         self.keys = Keys(self.database, settings.limits)

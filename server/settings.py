@@ -96,6 +96,19 @@ class Settings:
     """Most raw frames that are decoded of one file on the way to those looked at, in bytes."""
     max_clip_bytes: int = 256 * MIB
     """Most memory that the frames looked at may take, in bytes."""
+    media_hosts: tuple[str, ...] = ()
+    """Hosts that videos and pictures named by an address are fetched from: `example.org`, `*.example.org` for
+    all below it, `*` for all that are public. None: no address is fetched."""
+    fetch_http: bool = False
+    """Fetch http addresses too, not https ones alone."""
+    fetch_seconds: float = 30.0
+    """Longest that fetching one video may take, with all its redirects."""
+    fetch_connect_seconds: float = 5.0
+    """Longest wait for a connection."""
+    fetch_idle_seconds: float = 10.0
+    """Longest wait for the next bytes."""
+    max_fetches: int = 16
+    """Most videos that are fetched at the same time."""
     clip_cache_bytes: int = 128 * MIB
     """Memory for decoded clips, so that the turns of a conversation decode each video once."""
     keep_alive_seconds: float = 15.0

@@ -168,7 +168,8 @@ def test_a_drawing_that_fails_is_status_1_and_told_in_full(folder, capsys, monke
 def test_a_video_has_the_fields_of_the_http_api_but_for_what_only_a_server_knows(run):
     _, out, _ = run("generate", "a red circle", "-o", "out.mp4", "--json")
     serving = {"id", "model", "created_at", "started_at", "completed_at", "expires_at"}
-    serving |= {"remixed_from_video_id", "queue_position", "preview_url"}
+    serving |= {"remixed_from_video_id", "queue_position", "preview_url", "eta_seconds", "inference_time_s"}
+    serving |= {"guidance_scale"}
     record = VideoRecord("gpt4video", "a red circle", 1.0, (32, 32), 4.0)
     assert set(json.loads(out)) == set(record.as_json()) - serving
 

@@ -50,6 +50,7 @@ def examine(config: str | None = None) -> dict[str, Any]:
         "memory": _memory(),
         "checkpoint": checkpoint,
         "codecs": codecs,
+        "decoding": _decoding(),
         "ready": checkpoint["found"] and "h264" in codecs["decode"] and "libx264" in codecs["encode"],
     }
 
@@ -112,6 +113,15 @@ def _codecs() -> dict[str, Any]:
         "decoders": ["pyav", *(["decord"] if _version("decord") else [])],
         "ffmpeg_on_path": shutil.which("ffmpeg"),
     }
+
+
+def _decoding() -> dict[str, Any]:
+    """What holds a process that decodes a posted file on this system: `gpt4video/video/confine.py`."""
+    from gpt4video.video.sandbox import Sandbox, enough
+
+    with Sandbox(unconfined=True) as sandbox:
+        held = sandbox.start()
+    return {"confined": enough(held), **held}
 
 
 def _has_codec(av: Any, name: str, mode: str) -> bool:

@@ -18,7 +18,7 @@ class Sampling:
     """Which frames of a video are looked at.
 
     uniform     `num_frames` frames, each the middle of one of as many equal stretches of time
-    fps         `fps` frames a second from the start, at most `num_frames`
+    fps         `fps` frames a second; fewer a second where that would be more than `num_frames`
     keyframes   the stream's own key frames, at most `num_frames`, evenly thinned
     all         every frame, at most `num_frames`
     """

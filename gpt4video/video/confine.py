@@ -8,7 +8,8 @@
     limits            memory, time, size of files, their number, processes              POSIX
 
 The first two hold a decoder that a file has taken over; without them it could read what the user can read and
-send it anywhere, so they are what `enough` asks for. The others bound what it costs, and stand behind them.
+send it anywhere, so they are what `sandbox.enough` asks for. The others bound what it costs, and stand behind
+them: limits alone, as on macOS, do not count as confined.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from gpt4video.video import seccomp
@@ -43,16 +44,6 @@ class Held:
     """Memory, time, files and processes are bounded."""
     unprivileged: bool
     """It is not root."""
-
-    @property
-    def enough(self) -> bool:
-        """Whether a stranger's file may be decoded so."""
-        return self.no_new_privs and self.seccomp
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What does not hold here."""
-        return tuple(name for name, holds in asdict(self).items() if not holds)
 
 
 def drop() -> tuple[bool, bool]:

@@ -39,6 +39,8 @@ def read_picture(media: Media, limits: Limits, max_side: int | None = None) -> C
                 upright = white
             size = shown_size(*upright.size, 1.0, max_side)
             frame = np.asarray(upright.convert("RGB").resize(size), dtype=np.uint8)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise VideoError("The picture has far more pixels than fit.", code="video_too_large") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise VideoError("The picture cannot be read: it is damaged or cut short.") from error
     return Clip.of(frame[None], fps=1.0)

@@ -185,9 +185,11 @@ class PyAVReader:
         try:
             frames = list(stream.codec_context.decode(packet))
         except _BROKEN:
-            return []  # one damaged packet does not spoil the others
+            frames = []  # one damaged packet does not spoil the others
+        # Sizes may change on the way. One above the limit brings no frame, but the decoder has noted it.
+        for sized in (stream.codec_context, *frames):
+            self._limits.check_frame(sized.width, sized.height)
         for frame in frames:
-            self._limits.check_frame(frame.width, frame.height)
             self._bytes += sum(plane.buffer_size for plane in frame.planes)
         self._limits.check_decoded(self._bytes)
         return frames

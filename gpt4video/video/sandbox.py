@@ -213,7 +213,7 @@ class Sandbox:
                     self._worker.end()
                 self._worker = _Worker(self._decoders)
             worker = self._worker
-        if not self._unconfined and not (worker.held["seccomp"] and worker.held["no_new_privs"]):
+        if not self._unconfined and not enough(worker.held):
             raise ConfigError(
                 "This system cannot confine a decoder: "
                 f"{', '.join(name for name, holds in worker.held.items() if not holds)} "
@@ -222,6 +222,12 @@ class Sandbox:
                 "file that is posted can be trusted."
             )
         return worker
+
+
+def enough(held: dict[str, bool]) -> bool:
+    """Whether a stranger's file may be decoded by what is held so: a decoder that it has taken over could
+    open no file, reach no network and run nothing. `confine.py` says why the rest alone would not do."""
+    return held["no_new_privs"] and held["seccomp"]
 
 
 class _Worker:

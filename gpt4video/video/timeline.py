@@ -78,7 +78,10 @@ def _uniform(timeline: Timeline, sampling: Sampling, start: float, end: float, i
 
 def _fps(timeline: Timeline, sampling: Sampling, start: float, end: float, inside: Indices) -> Indices:
     count = int(np.ceil((end - start) * sampling.fps - 1e-6))
-    ticks = start + np.arange(max(1, min(count, sampling.num_frames))) / sampling.fps
+    most = max(1, min(count, sampling.num_frames))
+    # Where they are more than fit, the rate gives way, and not the end of the video.
+    step = (end - start) / most if count > most else 1 / sampling.fps
+    ticks = start + np.arange(most, dtype=np.float64) * step
     return np.unique(np.clip(timeline.shown_at(ticks), inside[0], inside[-1]))
 
 

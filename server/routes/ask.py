@@ -9,6 +9,8 @@ from starlette.responses import JSONResponse, Response
 from gpt4video.messages import DrawOptions, user
 from server.errors import bad_request
 from server.guards import unless_gone
+from server.objects import AskAnswer
+from server.openapi import answers, stream, takes
 from server.schemas import AskRequest, parse
 from server.service import Service, owner_of, service_of
 from server.stream import Answer, Envelope, EventStream, usage_json, whole
@@ -16,7 +18,18 @@ from server.stream import Answer, Envelope, EventStream, usage_json, whole
 router = APIRouter()
 
 
-@router.post("/v1/ask")
+CHUNKS = stream(
+    "With `stream=true`: the chunks of `/v1/chat/completions`.",
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[…]}\n\ndata: [DONE]\n\n',
+)
+
+
+@router.post(
+    "/v1/ask",
+    response_model=None,
+    responses=answers(AskAnswer, 400, more=CHUNKS),
+    openapi_extra=takes(AskRequest, upload="video"),
+)
 async def ask(request: Request) -> Response:
     """`{answer, videos, usage, finish_reason}`, or chat chunks with `stream=true`."""
     service = service_of(request)

@@ -8,6 +8,8 @@ from starlette.responses import JSONResponse, Response
 from gpt4video.messages import DrawOptions
 from server.conversation import NATIVE
 from server.guards import unless_gone
+from server.objects import ChatCompletion
+from server.openapi import answers, stream
 from server.schemas import ChatRequest
 from server.service import Service, owner_of, service_of
 from server.stream import EventStream, whole
@@ -15,7 +17,17 @@ from server.stream import EventStream, whole
 router = APIRouter()
 
 
-@router.post("/v1/chat/completions")
+CHUNKS = stream(
+    "With `stream`: `data:` lines of `chat.completion.chunk` objects; drawn videos in `delta.video`.",
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[…]}\n\ndata: [DONE]\n\n',
+)
+
+
+@router.post(
+    "/v1/chat/completions",
+    response_model=None,
+    responses=answers(ChatCompletion, 400, 404, 409, 410, more=CHUNKS),
+)
 async def create(request: Request, body: ChatRequest) -> Response:
     """One answer, streamed or whole. Nothing is decoded before everything is checked."""
     service = service_of(request)

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from gpt4video.errors import InputError
 from server.content import sent
 from server.errors import bad_request
+from server.objects import Deleted, FileList, FileObject
+from server.openapi import answers, file, partly, takes
 from server.schemas import FileCreate, Purpose, nested, parse
 from server.service import owner_of, service_of
 from server.state.records import FileRecord
@@ -21,7 +23,11 @@ router = APIRouter()
 BYTES = "application/octet-stream"
 
 
-@router.post("/v1/files")
+@router.post(
+    "/v1/files",
+    responses=answers(FileObject, 400, 409),
+    openapi_extra=takes(FileCreate, upload="file", brackets=True),
+)
 async def create(request: Request) -> dict[str, Any]:
     """Keep a file, if it is a video (or a picture) that can be read."""
     service = service_of(request)
@@ -56,7 +62,7 @@ def _name(given: str | None) -> str:
     return "".join(sign for sign in given or "" if sign.isprintable())[:255] or "video"
 
 
-@router.get("/v1/files")
+@router.get("/v1/files", responses=answers(FileList, 400))
 async def list_files(
     request: Request,
     after: str | None = None,
@@ -70,14 +76,18 @@ async def list_files(
     return page.as_json([record.as_json() for record in page.records])
 
 
-@router.get("/v1/files/{id}")
+@router.get("/v1/files/{id}", responses=answers(FileObject, 404))
 async def retrieve(request: Request, id: str) -> dict[str, Any]:
     """One file object."""
     return (await service_of(request).files.get(id, owner_of(request))).as_json()
 
 
+CONTENT = answers(None, 404, 416, more=file(BYTES))
+CONTENT |= partly(file(BYTES))
+
+
 @router.head("/v1/files/{id}/content", include_in_schema=False)
-@router.get("/v1/files/{id}/content")
+@router.get("/v1/files/{id}/content", response_class=Response, responses=CONTENT)
 async def content(request: Request, id: str) -> Response:
     """The bytes as they came; always a download, never a page of this origin."""
     service, owner = service_of(request), owner_of(request)
@@ -85,7 +95,7 @@ async def content(request: Request, id: str) -> Response:
     return sent(request, service.blobs, asset, record.filename, media_type=BYTES)
 
 
-@router.delete("/v1/files/{id}")
+@router.delete("/v1/files/{id}", responses=answers(Deleted, 404))
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a file and its bytes."""
     await service_of(request).files.delete(id, owner_of(request))

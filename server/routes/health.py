@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 import gpt4video
+from server.objects import Health, Ready, Version
+from server.openapi import answers
 from server.service import service_of
 
 router = APIRouter()
 
 
-@router.get("/health")
+@router.get("/health", responses=answers(Health, 503))
 async def health(request: Request) -> dict[str, Any]:
     """200 as long as this server can become or stay ready."""
     service = service_of(request)
@@ -21,7 +23,7 @@ async def health(request: Request) -> dict[str, Any]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses=answers(Ready, 503))
 async def ready(request: Request) -> dict[str, Any]:
     """503 until the model is loaded."""
     service = service_of(request)
@@ -29,7 +31,7 @@ async def ready(request: Request) -> dict[str, Any]:
     return {"status": "ready", "model": service.settings.model_id}
 
 
-@router.get("/version")
+@router.get("/version", responses=answers(Version))
 async def version(request: Request) -> dict[str, Any]:
     """The version of this server, and the name of its model."""
     return {"version": gpt4video.__version__, "model": service_of(request).settings.model_id}

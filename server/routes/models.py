@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from gpt4video.interfaces import DrawerLimits
+from server.objects import ModelList, ModelObject
+from server.openapi import answers
 from server.service import Service, service_of
 from server.state.records import now
 
@@ -15,13 +17,13 @@ router = APIRouter()
 CREATED = now()
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", responses=answers(ModelList))
 async def list_models(request: Request) -> dict[str, Any]:
     """All models: one."""
     return {"object": "list", "data": [_model(service_of(request))]}
 
 
-@router.get("/v1/models/{id:path}")
+@router.get("/v1/models/{id:path}", responses=answers(ModelObject, 404))
 async def retrieve(request: Request, id: str) -> dict[str, Any]:
     """One model by its name."""
     service = service_of(request)

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request
 
 from server.errors import bad_request
 from server.moderation import Judged, judged, result
+from server.objects import ModerationObject
+from server.openapi import answers
 from server.schemas import ModerationRequest
 from server.service import owner_of, service_of
 
@@ -18,7 +20,7 @@ MOST_INPUTS = 32
 """Most texts, or parts, in one request."""
 
 
-@router.post("/v1/moderations")
+@router.post("/v1/moderations", responses=answers(ModerationObject, 400, 404, 410))
 async def create(request: Request, body: ModerationRequest) -> dict[str, Any]:
     """One result for each text; parts (text, image_url, video_url) are judged together."""
     service = service_of(request)

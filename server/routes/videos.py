@@ -13,6 +13,8 @@ from gpt4video.interfaces import Door
 from gpt4video.messages import DrawOptions, GenerationRequest
 from server.content import sent
 from server.errors import ApiError, bad_request
+from server.objects import Deleted, VideoList, VideoObject
+from server.openapi import answers, file, partly, stream, takes
 from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
 from server.state.records import VideoRecord
@@ -31,7 +33,11 @@ Order = Literal["asc", "desc"]
 Variant = Literal["video", "thumbnail", "spritesheet"]
 
 
-@router.post("/v1/videos")
+@router.post(
+    "/v1/videos",
+    responses=answers(VideoObject, 400, 404, 409),
+    openapi_extra=takes(VideoCreate, json=True),
+)
 async def create(request: Request) -> dict[str, Any]:
     """Queue a drawing. Form (what the SDK sends) or JSON (what people with curl send)."""
     service = service_of(request)
@@ -44,7 +50,11 @@ async def create(request: Request) -> dict[str, Any]:
     return service.shown(await _submit(service, owner_of(request), body.prompt, options))
 
 
-@router.post("/v1/videos/{id}/remix")
+@router.post(
+    "/v1/videos/{id}/remix",
+    responses=answers(VideoObject, 400, 404, 409),
+    openapi_extra=takes(VideoRemix, json=True),
+)
 async def remix(request: Request, id: str) -> dict[str, Any]:
     """Draw a changed prompt with the size, length and noise of an earlier video."""
     service = service_of(request)
@@ -64,10 +74,12 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
     return service.shown(await _submit(service, source.owner, body.prompt, options, source.id))
 
 
-@router.post("/v1/videos/{kind}")
-async def unsupported(kind: Literal["edits", "extensions", "characters"]) -> None:
+@router.post("/v1/videos/edits", include_in_schema=False)
+@router.post("/v1/videos/extensions", include_in_schema=False)
+@router.post("/v1/videos/characters", include_in_schema=False)
+async def unsupported() -> None:
     """Videos are drawn from words; none is edited, made longer or taken as a character."""
-    message = f"/v1/videos/{kind} is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
+    message = "This is not supported: videos are drawn from words. Try /v1/videos/ID/remix."
     raise ApiError(404, message, code="unsupported_endpoint")
 
 
@@ -99,7 +111,7 @@ async def _submit(
     return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
 
 
-@router.get("/v1/videos")
+@router.get("/v1/videos", responses=answers(VideoList, 400))
 async def list_videos(
     request: Request,
     after: str | None = None,
@@ -112,7 +124,7 @@ async def list_videos(
     return page.as_json([service.shown(record) for record in page.records])
 
 
-@router.get("/v1/videos/{id}")
+@router.get("/v1/videos/{id}", response_model=None, responses=answers(VideoObject, 404))
 async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too. `openai-poll-after-ms` says when to look again."""
     service = service_of(request)
@@ -129,7 +141,7 @@ def _poll_after(shown: dict[str, Any]) -> int:
     return min(most, max(least, round(left / LOOKS)))
 
 
-@router.delete("/v1/videos/{id}")
+@router.delete("/v1/videos/{id}", responses=answers(Deleted, 404))
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a video; one that is being drawn stops between two steps."""
     service = service_of(request)
@@ -138,7 +150,7 @@ async def delete(request: Request, id: str) -> dict[str, Any]:
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
-@router.post("/v1/videos/{id}/cancel")
+@router.post("/v1/videos/{id}/cancel", responses=answers(VideoObject, 404))
 async def cancel(request: Request, id: str) -> dict[str, Any]:
     """Stop a drawing between two steps: it is `failed` then, with the code `cancelled`.
 
@@ -150,7 +162,18 @@ async def cancel(request: Request, id: str) -> dict[str, Any]:
     return service.shown(await service.videos.get(id, owner))
 
 
-@router.get("/v1/videos/{id}/events")
+EVENTS = stream(
+    "Named events `snapshot`, `status`, `progress`, `preview`, `end`; each holds the whole video object, "
+    "`preview` its id and `preview_url`.",
+    'event: snapshot\ndata: {"id":"video_1","object":"video","status":"in_progress","progress":25}\n\n',
+)
+
+
+@router.get(
+    "/v1/videos/{id}/events",
+    response_class=Response,
+    responses=answers(None, 404, more=EVENTS),
+)
 async def events(request: Request, id: str) -> Response:
     """The life of a video as Server-Sent Events: snapshot, status, progress, preview, end."""
     service, owner = service_of(request), owner_of(request)
@@ -163,8 +186,13 @@ async def events(request: Request, id: str) -> Response:
     return Sse(watched(look, id, service.settings.keep_alive_seconds))
 
 
+KINDS = file("video/mp4", "image/webp")
+CONTENT = answers(None, 400, 404, 410, 416, more=KINDS)
+CONTENT |= partly(KINDS)
+
+
 @router.head("/v1/videos/{id}/content", include_in_schema=False)
-@router.get("/v1/videos/{id}/content")
+@router.get("/v1/videos/{id}/content", response_class=Response, responses=CONTENT)
 async def content(request: Request, id: str, variant: Variant = "video") -> Response:
     """The mp4, or a picture of it (WebP), whole or by `Range`."""
     service, owner = service_of(request), owner_of(request)

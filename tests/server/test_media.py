@@ -10,7 +10,8 @@ from files import write
 from web_stand_ins import clip_of, mp4_of
 
 from gpt4video.errors import Busy, VideoError
-from gpt4video.video import Sampling
+from gpt4video.video import Sampling, sandbox
+from server import cli
 from server.media import ClipReader
 from server.settings import Settings
 
@@ -76,3 +77,13 @@ async def test_a_file_that_breaks_the_decoder_twice_is_not_tried_again(red):
             await reader.read(red, SOME)
         assert caught.value.code == "invalid_video"
     reader.close()
+
+
+def test_serve_refuses_a_system_that_cannot_confine_a_decoder_and_says_how_to_go_on(monkeypatch, capsys):
+    """As on a machine of another kind, for which there is no filter."""
+    boot = "import platform; platform.machine = lambda: 'riscv64'; " + sandbox.BOOT
+    monkeypatch.setattr(sandbox, "BOOT", boot)
+    assert cli.main(["serve", "--port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert "seccomp" in said and "unconfined_decoding" in said
+    assert len(said.strip().splitlines()) == 1

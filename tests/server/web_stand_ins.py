@@ -145,6 +145,8 @@ class Pen:
             raise InputError("size: 64x64 or 128x128 fit.", param="size")
         if options.seconds not in (None, *self.limits.lengths):
             raise InputError("seconds: 1 or 2 fit.", param="seconds")
+        if (options.steps or 1) > self.limits.max_steps:
+            raise InputError(f"steps: 1 to {self.limits.max_steps} fit.", param="steps")
 
     async def draw(self, request: GenerationRequest) -> AsyncIterator[Step | Drawing]:
         async with self._turn, aclosing(self._draw(request)) as steps:

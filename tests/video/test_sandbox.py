@@ -18,7 +18,7 @@ from PIL import Image
 
 from gpt4video.errors import ConfigError, InputError, VideoError
 from gpt4video.video import Left, Limits, Sampling, open_video, probe
-from gpt4video.video.sandbox import Broke, Budget, Sandbox
+from gpt4video.video.sandbox import BOOT, Broke, Budget, Sandbox
 
 EVERY = Sampling("all", num_frames=400)
 
@@ -202,13 +202,8 @@ def test_closing_ends_every_process(mp4):
 
 def test_a_system_that_cannot_confine_is_told_of_and_not_used(monkeypatch, mp4):
     """Where a filter cannot be had (as on a machine of another kind), only who says so decodes."""
-    code = """
-import platform; platform.machine = lambda: "riscv64"
-import sys; from gpt4video.video.worker import main; main(int(sys.argv[1]), sys.argv[3:])
-"""
-    monkeypatch.setattr(
-        "gpt4video.video.sandbox.BOOT", "import sys; sys.path[:] = sys.argv[2].split('\\n')" + code
-    )
+    boot = "import platform; platform.machine = lambda: 'riscv64'; " + BOOT
+    monkeypatch.setattr("gpt4video.video.sandbox.BOOT", boot)
     with Sandbox() as sandbox:
         for attempt in (sandbox.start, lambda: sandbox.open_video(mp4, EVERY)):
             with pytest.raises(ConfigError, match="seccomp"):

@@ -48,9 +48,9 @@ def test_milliseconds_rounded_by_the_container_do_not_change_the_choice():
         )
 
 
-def test_fps_counts_from_the_start_and_stops_at_num_frames():
+def test_fps_counts_from_the_start_and_gives_way_where_that_would_be_more_than_num_frames():
     assert choose(EVEN, Sampling("fps", fps=2)).tolist() == [0, 4, 8, 12]
-    assert choose(EVEN, Sampling("fps", fps=2, num_frames=3)).tolist() == [0, 4, 8]
+    assert choose(EVEN, Sampling("fps", fps=2, num_frames=3)).tolist() == [0, 5, 10]
     assert choose(EVEN, Sampling("fps", fps=2, start=0.5, end=1.5)).tolist() == [4, 8]
     assert choose(EVEN, Sampling("fps", fps=100, num_frames=400)).tolist() == list(range(16))
 
