@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -134,11 +135,16 @@ def load(args: argparse.Namespace) -> dict[str, Any]:
         file = httpx2.post(f"{url}/v1/files", files=files, timeout=60, trust_env=False).json()["id"]
         report = Path(place) / "report.json"
         users = args.chats + args.drawers
-        command = [
-            args.locust, "--locustfile", str(Path(__file__).parent / "locustfile.py"), "--headless",
-            "--host", url, "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{round(60 * args.minutes)}s",
-            "--stop-timeout", "120", "--only-summary", "--skip-log-setup",
-        ]  # fmt: skip
+        plan = {
+            "locustfile": Path(__file__).parent / "locustfile.py",
+            "host": url,
+            "users": users,
+            "spawn-rate": users,
+            "run-time": f"{round(60 * args.minutes)}s",
+            "stop-timeout": 120,
+        }
+        options = [word for name, value in plan.items() for word in (f"--{name}", str(value))]
+        command = [args.locust, "--headless", "--only-summary", "--skip-log-setup", *options]
         more = {"LOAD_FILE": file, "LOAD_REPORT": str(report), "LOAD_DRAWERS": str(args.drawers)}
         # What went wrong is in the report; Locust's own status only says whether something did.
         clients = subprocess.Popen(command, env={**os.environ, **more}, stdout=subprocess.DEVNULL)
@@ -169,6 +175,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=30, help="questions to the library and to the server")
     parser.add_argument("--config", help="a config or checkpoint (default: the embedded model)")
     args = parser.parse_args()
+    # Told to stop, it takes the server and the clients with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     told = {"overhead": overhead(args.config, args.rounds), **load(args)}
     print(json.dumps(told))
     bars = {
