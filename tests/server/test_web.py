@@ -11,6 +11,7 @@ from web_stand_ins import make_assistant, running
 
 from gpt4video.messages import Drawn
 from server.app import create_app
+from server.keys_command import opened
 from server.settings import Settings
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -247,3 +248,29 @@ async def test_the_page_waits_for_the_model(browser):
         go.set()
         words = page.locator(".assistant .words")
         await playwright.expect(words).to_have_text("I see 1 messages and 0 drawn videos.")
+
+
+async def test_the_page_asks_for_a_key_and_plays_what_it_had_drawn(browser, assistant, tmp_path):
+    async with opened(Settings(data_dir=tmp_path)) as keys:
+        _, secret = await keys.create("me", {})
+    with running(create_app(assistant, Settings(data_dir=tmp_path))) as url:
+        page = await browser.new_page(viewport=SIZES["phone"])
+        await page.goto(url)
+        field = page.get_by_label("This server asks for a key")
+        await playwright.expect(field).to_be_visible(timeout=60_000)
+        await playwright.expect(page.locator("#state")).to_contain_text("key")
+        await shoot(page, "key")
+        await field.fill("g4v_wrong")
+        await page.keyboard.press("Enter")
+        await playwright.expect(field).to_be_visible()
+        await field.fill(secret)
+        await page.keyboard.press("Enter")
+        await playwright.expect(page.locator("#state")).to_have_text("Ready", timeout=60_000)
+        await playwright.expect(field).to_be_hidden()
+        await ask(page, "draw a red circle")
+        player = page.locator(".card video")
+        await playwright.expect(player).to_have_js_property("paused", False, timeout=60_000)
+        assert "signature=" in await player.get_attribute("src")
+        assert secret not in await page.content()
+        await page.reload()
+        await playwright.expect(page.locator("#state")).to_have_text("Ready", timeout=60_000)
