@@ -67,6 +67,10 @@ Emit = Callable[[Event], Awaitable[None]]
 Orders = asyncio.Queue[tuple[int, GenerationRequest] | None]
 
 
+def _never(index: int) -> bool:
+    return False
+
+
 class Assistant:
     """Four parts and the flow between them. `drawer` None answers questions only."""
 
@@ -94,9 +98,11 @@ class Assistant:
         params: SamplingParams = GREEDY,
         draw: DrawOptions = NATIVE,
         allow_video: bool = True,
+        stopped: Callable[[int], bool] = _never,
     ) -> AsyncGenerator[Event, None]:
         """Events of the answer to the last turn, `Finished` the last of them.
 
+        `stopped(index)` is asked after every denoising step: True ends that drawing, and the answer goes on.
         Raises `InputError` (`ContextTooLong` among them) before the first event.
         """
         if self.drawer is not None and allow_video:
@@ -108,7 +114,7 @@ class Assistant:
             return
         videos = [await self._encode(clip) for message in conversation for clip in message.clips]
         pieces = self.language_model.stream(conversation, videos, params)
-        async with closing(emitted(partial(self._reply, pieces, draw, allow_video))) as events:
+        async with closing(emitted(partial(self._reply, pieces, draw, allow_video, stopped))) as events:
             async for event in events:
                 yield event
 
@@ -197,11 +203,16 @@ class Assistant:
             return tokens
 
     async def _reply(
-        self, pieces: AsyncIterator[Piece], draw: DrawOptions, allow_video: bool, emit: Emit
+        self,
+        pieces: AsyncIterator[Piece],
+        draw: DrawOptions,
+        allow_video: bool,
+        stopped: Callable[[int], bool],
+        emit: Emit,
     ) -> None:
         """One reply, read and drawn side by side, and its end."""
         orders: Orders = asyncio.Queue()
-        painting = asyncio.create_task(self._paint(orders, emit))
+        painting = asyncio.create_task(self._paint(orders, stopped, emit))
         try:
             end, refused = await self._read(pieces, draw, allow_video, orders, emit)
             orders.put_nowait(None)
@@ -257,17 +268,19 @@ class Assistant:
         verdict = await self._judged(prompt, "instruction")
         return None if verdict.allowed else (Refused.code, verdict.message)
 
-    async def _paint(self, orders: Orders, emit: Emit) -> bool:
+    async def _paint(self, orders: Orders, stopped: Callable[[int], bool], emit: Emit) -> bool:
         """Draw what is ordered, in order; whether a drawing was refused at the last door."""
         refused = False
         while (order := await orders.get()) is not None:
-            async with closing(self._drawing(*order)) as events:
+            async with closing(self._drawing(*order, stopped)) as events:
                 async for event in events:
                     refused |= _is_refusal(event)
                     await emit(event)
         return refused
 
-    async def _drawing(self, index: int, request: GenerationRequest) -> AsyncGenerator[Event, None]:
+    async def _drawing(
+        self, index: int, request: GenerationRequest, stopped: Callable[[int], bool] = _never
+    ) -> AsyncGenerator[Event, None]:
         """Progress, then the video if it passes the last door; previews that do not pass it are left out."""
         assert self.drawer is not None, "orders are taken only where there is a drawer"
         asked = begun = newest = time.monotonic()

@@ -49,6 +49,11 @@ class ApiError(HTTPException):
         self.body = {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
+def code_of(error: ApiError) -> str | None:
+    """Its slug."""
+    return error.body["error"]["code"]
+
+
 class ClientGone(Exception):
     """The client left before its answer; nobody is there to read one."""
 
@@ -188,6 +193,15 @@ def _methods(request: Request) -> set[str]:
     return {method for route in routes for method in route.methods or ()}
 
 
+async def _on_os_error(request: Request, error: Exception) -> Response:
+    """A full disk is an answer; anything else of this kind is a mistake of ours."""
+    told = as_api_error(error)
+    if told.status_code != 507:
+        raise error
+    log.error("%s %s: %s", request.method, request.scope.get("path", "")[:LONGEST_FAULT], error)
+    return answer(request, told)
+
+
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for this class alone"
     return answer(request, of_validation(error.errors()))
@@ -203,5 +217,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Gpt4VideoError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ClientGone, _on_gone)
+    app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(ClientDisconnect, _on_gone)  # in the middle of its body
     app.add_exception_handler(Exception, _on_error)

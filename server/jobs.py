@@ -1,208 +1,77 @@
-"""Video jobs: `POST /v1/videos` answers at once and the drawing goes on by itself.
+"""Video jobs: `POST /v1/videos` answers at once; the drawing goes on by itself, on any server that is free.
 
-    queued -> in_progress -> completed | failed        progress only grows; 100: the file is there
+    submit --> queue in the database --> _work: take, draw, finish; one after the other in each process
 
-`Drawings` keeps video records in step with the assistant's events, for jobs and for chats alike.
+A server that ends in order gives its job back; one that is killed loses the lease on it. Either way the next
+server draws it from the start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
 
 from gpt4video.errors import Gpt4VideoError
-from gpt4video.interfaces import DrawerLimits
 from gpt4video.messages import (
-    Event,
-    Finished,
+    DrawOptions,
     GenerationRequest,
-    TextDelta,
     VideoDone,
     VideoFailed,
     VideoProgress,
     VideoRequested,
 )
-from gpt4video.stages import stage
-from server.errors import as_api_error
-from server.line import Line
-from server.media import data_url, variants
-from server.state.blobs import Blobs
+from server.drawings import Drawings, blank, failed
+from server.errors import ApiError, as_api_error
+from server.leases import Leases
+from server.state.queue import Lease, Lost, Queue
 from server.state.records import VideoRecord
 from server.state.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from gpt4video.assistant import Assistant
+
+LOOK_SECONDS = 1.0
+"""How often a server that draws nothing looks for jobs that other servers took in or left behind."""
 
 log = logging.getLogger("gpt4video.server")
 
-VideoEvent = VideoRequested | VideoProgress | VideoDone | VideoFailed
-Told = str | VideoRecord | Finished
 
-
-def blank(
-    model: str, owner: str, request: GenerationRequest, limits: DrawerLimits, remixed_from: str | None = None
-) -> VideoRecord:
-    """A queued record; what the request leaves open is the drawer's own."""
-    options = request.options
-    return VideoRecord(
-        model=model,
-        owner=owner,
-        prompt=request.prompt or None,
-        seconds=options.seconds if options.seconds is not None else limits.seconds,
-        size=options.size or limits.size,
-        fps=limits.fps,
-        seed=options.seed,
-        steps=options.steps or limits.steps,
-        guidance=options.guidance,
-        remixed_from=remixed_from,
-    )
-
-
-class Drawings:
-    """The video records of one answer, by their index in it. Unfinished ones stand in the line."""
+class Jobs:
+    """Takes jobs from the queue and draws them, whoever is still listening."""
 
     def __init__(
         self,
+        queue: Queue,
         videos: Store[VideoRecord],
-        blobs: Blobs,
-        line: Line,
-        new: Callable[[GenerationRequest], VideoRecord],
+        leases: Leases,
+        drawings: Callable[[str], Drawings],
+        model: str,
     ) -> None:
+        """`drawings(owner)` makes the records of one drawing."""
+        self._queue = queue
         self._videos = videos
-        self._blobs = blobs
-        self._line = line
-        self._new = new
-        self._records: dict[int, VideoRecord] = {}
-
-    def adopt(self, record: VideoRecord) -> None:
-        """Video number 0 has a record already, and its place in the line."""
-        self._records[0] = record
-
-    async def take(self, event: VideoEvent) -> VideoRecord:
-        """The record after this event; stored, unless it was deleted meanwhile. Raises `Busy`."""
-        record = self._records.get(event.index)
-        if record is None:
-            record = self._new(getattr(event, "request", None) or GenerationRequest(""))
-            if isinstance(event, VideoRequested):
-                self._line.join(record.id)
-            await self._videos.put(record)
-        match event:
-            case VideoRequested():
-                pass
-            case VideoProgress():
-                record = replace(
-                    record,
-                    status="in_progress",
-                    started_at=record.started_at or time.time(),
-                    # 99 at most: 100 means that the file can be fetched.
-                    progress=max(record.progress, min(99, 100 * event.step // max(1, event.steps))),
-                    preview_url=await self._preview(event) or record.preview_url,
-                )
-            case VideoDone():
-                record = await self._keep(record, event)
-                self._line.leave(record.id)
-            case VideoFailed():
-                record = _failed(record, event.code, event.message)
-        self._records[event.index] = record
-        if record.finished:
-            self._line.leave(record.id)
-        if not isinstance(event, VideoDone):
-            await self._videos.change(record)
-        return self._line.placed(record)
-
-    async def _preview(self, event: VideoProgress) -> str | None:
-        return None if event.preview is None else await asyncio.to_thread(data_url, event.preview)
-
-    async def _keep(self, record: VideoRecord, event: VideoDone) -> VideoRecord:
-        """Keep the file and pictures of it, and say so, in one step."""
-        with stage("mux"):
-            made = await asyncio.to_thread(variants, event.clip)
-        height, width = event.clip.frames.shape[1:3]
-        done = replace(
-            record,
-            status="completed",
-            progress=100,
-            started_at=record.started_at or time.time(),
-            completed_at=time.time(),
-            seconds=event.clip.duration,
-            size=(width, height),
-            fps=event.clip.fps,
-            seed=event.seed,
-            preview_url=None,
-        )
-        async with AsyncExitStack() as stack:
-            drafts = {}
-            for name, (data, media_type) in made.items():
-                drafts[name] = await stack.enter_async_context(self._blobs.draft(media_type))
-                await drafts[name].write(data)
-            await self._videos.change(done, drafts)
-        return done
-
-    async def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
-        """Whatever is unfinished will not come."""
-        for index, record in self._records.items():
-            self._line.leave(record.id)
-            if not record.finished:
-                self._records[index] = _failed(record, code, message)
-                await self._videos.change(self._records[index])
-
-
-def _failed(record: VideoRecord, code: str, message: str) -> VideoRecord:
-    return replace(
-        record,
-        status="failed",
-        completed_at=time.time(),
-        preview_url=None,
-        error={"code": code, "message": message},
-    )
-
-
-async def told(events: AsyncIterator[Event], drawings: Drawings | None) -> AsyncIterator[Told]:
-    """An answer as the API tells it: words, video records each time they change, and the end.
-
-    Closing it closes `events`, which stops the work; unfinished videos are then failed as cancelled.
-    Raises `Busy` where a video is wanted and the line is too long.
-    Without `drawings` nothing is told of videos: the client does not want any.
-    """
-    try:
-        async with aclosing(cast("AsyncGenerator[Event, None]", events)):
-            async for event in events:
-                match event:
-                    case TextDelta():
-                        yield event.text
-                    case Finished():
-                        yield event
-                    case _ if drawings is not None:
-                        yield await drawings.take(event)
-    finally:
-        if drawings is not None:
-            await drawings.abandon()
-
-
-class Jobs:
-    """Draws what was asked for, in the order of the line, whoever is still listening."""
-
-    def __init__(self, videos: Store[VideoRecord], blobs: Blobs, line: Line, model: str) -> None:
-        self._videos = videos
-        self._blobs = blobs
-        self._line = line
+        self._leases = leases
+        self._drawings = drawings
         self._model = model
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._drawing: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._draining = False
+
+    def open(self, assistant: Callable[[], Assistant | None]) -> None:
+        """Begin to work, as soon as there is an assistant."""
+        self._tasks = [
+            asyncio.create_task(self._work(assistant), name="jobs"),
+            asyncio.create_task(self._leases.beat_forever(), name="heartbeat"),
+        ]
 
     @property
-    def under_way(self) -> int:
-        """How many this process draws."""
-        return len(self._tasks)
-
-    def drain(self) -> None:
-        """Take no more jobs."""
+    def faults(self) -> list[str]:
+        """What has ended that should not have."""
+        return [f"The {task.get_name()} task has ended." for task in self._tasks if task.done()]
 
     async def submit(
         self,
@@ -210,53 +79,109 @@ class Jobs:
         request: GenerationRequest,
         owner: str,
         remixed_from: str | None = None,
+        id: str | None = None,
     ) -> VideoRecord:
-        """Queue a drawing whose options were checked; raises `Busy` where the line is too long."""
-        record = blank(self._model, owner, request, assistant.limits, remixed_from)
-        self._line.join(record.id)
-        try:
-            await self._videos.put(record)
-        except BaseException:
-            self._line.leave(record.id)
-            raise
-        task = asyncio.create_task(self._run(assistant, request, record))
-        self._tasks[record.id] = task
-        task.add_done_callback(lambda _: self._end(record.id))
+        """Queue a drawing whose options were checked; raises `Busy` where the queue is too long."""
+        record = blank(self._model, owner, request, assistant.limits, remixed_from, id)
+        await self._queue.join(record)
+        self._wake.set()
+        [record] = await self._queue.placed([record])
         return record
 
-    def _end(self, id: str) -> None:
-        """However it ended: one that is cancelled before it began never ran."""
-        self._tasks.pop(id, None)
-        self._line.leave(id)
+    async def cancel(self, id: str, owner: str) -> VideoRecord:
+        """Stop a video between two steps; the record afterwards, or a 404. A finished one stays as it is."""
+        await self._videos.get(id, owner)
+        if await self._queue.cancel(id, owner):
+            await self.stop(id)
+        return await self._videos.get(id, owner)
 
-    async def _run(self, assistant: Assistant, request: GenerationRequest, record: VideoRecord) -> None:
-        drawings = Drawings(
-            self._videos,
-            self._blobs,
-            self._line,
-            lambda r: blank(self._model, record.owner, r, assistant.limits),
-        )
-        drawings.adopt(record)
+    async def delete(self, id: str, owner: str) -> None:
+        """Forget a video and its bytes, or a 404; what draws it stops."""
+        await self._videos.delete(id, owner)
+        await self.stop(id)
+
+    async def stop(self, id: str) -> None:
+        """Stop drawing what is not wanted any more, if it is drawn here, and wait for that."""
+        drawing = self._drawing
+        mine = drawing is not None and drawing.get_name() == id
+        self._leases.lose_video(id)
+        if mine and drawing is not None:
+            await asyncio.wait({drawing})
+
+    async def _work(self, assistant: Callable[[], Assistant | None]) -> None:
+        away = False
+        while True:
+            self._wake.clear()
+            taken = None
+            try:
+                ready = assistant()
+                if ready is not None and not self._draining:
+                    taken = await self._queue.take()
+                if ready is not None and taken is not None:
+                    await self._drawn(ready, *taken)
+                away = False
+            except ApiError as error:
+                if not away:  # once, not every second
+                    log.warning("The queue cannot be asked: %s", error.detail)
+                away = True
+            except Exception:
+                log.exception("The worker stumbled.")
+            if taken is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
+
+    async def _drawn(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
+        """Draw one job in a task of its own, which is cancelled when its lease is lost."""
+        self._drawing = asyncio.create_task(self._draw(assistant, record, lease), name=record.id)
+        self._leases.hold(lease, self._drawing.cancel)
         try:
-            async for _ in told(assistant.draw(request.prompt, request.options), drawings):
-                pass
+            await asyncio.wait({self._drawing})
+        except asyncio.CancelledError:  # the server ends
+            self._drawing.cancel()
+            await asyncio.wait({self._drawing})
+            if lease in self._leases:
+                await self._queue.give_back(lease)
+            raise
+        finally:
+            self._leases.drop(lease)
+            self._drawing = None
+
+    async def _draw(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
+        """From the start to its end, told in the record."""
+        drawings = self._drawings(record.owner)
+        drawings.adopt(record, lease)
+        options = DrawOptions(record.seconds, record.size, record.steps, record.guidance, record.seed)
+        try:
+            async with aclosing(assistant.draw(record.prompt or "", options)) as events:
+                async for event in events:
+                    if isinstance(event, VideoRequested | VideoProgress | VideoDone | VideoFailed):
+                        record = await drawings.take(event)
+        except Lost:
+            return
         except Exception as error:
-            if not isinstance(error, Gpt4VideoError):
+            if not isinstance(error, Gpt4VideoError | ApiError):
                 log.exception("The drawing of %s broke.", record.id)
             shown = as_api_error(error).body["error"]
-            current = await self._videos.find(record.id, record.owner)
-            if current is not None:
-                await self._videos.change(_failed(current, str(shown["code"]), str(shown["message"])))
-        finally:
-            await drawings.abandon()
+            try:
+                await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
+            except Lost:
+                return
+            except ApiError as away:  # the lease runs out, and the next server tries again
+                log.warning("The end of %s was not kept: %s", record.id, away.detail)
 
-    async def cancel(self, id: str) -> None:
-        """Stop a job between two steps, and wait until it has stopped."""
-        if (task := self._tasks.get(id)) is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def drain(self) -> None:
+        """Take no more jobs from now on."""
+        self._draining = True
+
+    @property
+    def under_way(self) -> int:
+        """How many jobs this process draws at the moment."""
+        return int(self._drawing is not None)
 
     async def close(self) -> None:
-        """Stop all jobs: the server ends."""
-        for id in list(self._tasks):
-            await self.cancel(id)
+        """End; what is being drawn goes back into the queue."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []

@@ -27,13 +27,14 @@ from gpt4video.messages import Conversation, DrawOptions, Message, SamplingParam
 from gpt4video.stages import listener
 from server import moderation
 from server.conversation import Reader
+from server.drawings import Drawings, Told, blank, told
 from server.errors import ApiError, bad_request, loading
 from server.fetch import Fetcher
 from server.guards import Drain, shutting_down
-from server.jobs import Drawings, Jobs, Told, blank, told
+from server.jobs import Jobs
 from server.keys import Keys
+from server.leases import Leases
 from server.limits import Ledger
-from server.line import Line
 from server.media import ClipReader, Looked
 from server.metrics import Metrics
 from server.observe import watched
@@ -41,11 +42,14 @@ from server.schemas import Drawing
 from server.settings import Settings
 from server.signing import Signer
 from server.state.blobs import Blobs
+from server.state.creations import Creations
 from server.state.database import FILE_NAME, Database, sqlite_url
+from server.state.queue import Queue
 from server.state.records import LOCAL, FileRecord, VideoRecord
 from server.state.shelf import Shelf
 from server.state.spent import Spent
 from server.state.store import Store
+from server.state.sweep import Sweeper
 from server.state.tables import files, videos
 from server.stream import Envelope, Moderated
 from server.tracing import Traces
@@ -55,6 +59,9 @@ if TYPE_CHECKING:
 
 LOAD_AFTER = 0.2
 """Seconds between the start of the server and the loading of the model."""
+
+PING_SECONDS = 3.0
+"""The database is away when it does not answer for so long; `/health` tells so within 5 seconds."""
 
 log = logging.getLogger("gpt4video.server")
 
@@ -80,8 +87,14 @@ class Service:
         self.videos: Store[VideoRecord] = Store("video", videos, VideoRecord, self.shelf)
         self.clips = ClipReader(settings)
         self.reader = Reader(self.files, self.videos, self.clips, Fetcher(settings), settings)
-        self.line = Line(settings.max_queued_videos)
-        self.jobs = Jobs(self.videos, self.blobs, self.line, settings.model_id)
+        self.queue = Queue(
+            self.shelf, settings.max_queued_videos, settings.lease_seconds, settings.max_attempts
+        )
+        self.leases = Leases(self.queue)
+        self.jobs = Jobs(self.queue, self.videos, self.leases, self._drawings, settings.model_id)
+        self.creations = Creations(self.database)
+        self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)
+        self._sweeping: asyncio.Task[None] | None = None
         self.keys = Keys(self.database, settings.limits)
         self.signer = Signer(settings.url_seconds)
         self.ledger = Ledger(Spent(self.database))
@@ -100,6 +113,10 @@ class Service:
         await self.blobs.open()
         await self.signer.open(self.database)
         listener.set(self.metrics.take)  # for tasks of no request; those of requests have their own
+        self.jobs.open(lambda: self._assistant)
+        self._sweeping = asyncio.create_task(
+            self.sweeper.sweep_forever(self.settings.sweep_seconds), name="sweep"
+        )
         if not callable(self._load):
             self._assistant = self._load
             return
@@ -125,16 +142,14 @@ class Service:
     async def close(self) -> None:
         """Stop all drawing and remove what was temporary."""
         await self.jobs.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         self.clips.close()
         await self.database.close()
         if self.traces is not None:
             await asyncio.to_thread(self.traces.close)
         await asyncio.to_thread(self._closing.close)
-
-    @property
-    def failed(self) -> bool:
-        """Whether loading ended in an error: this server will never be ready."""
-        return self._failure is not None
 
     @property
     def assistant(self) -> Assistant:
@@ -190,7 +205,7 @@ class Service:
 
         Where keys are asked for, its `url` is signed: a player can fetch it without one.
         """
-        shown = self.line.placed(record).as_json()
+        shown = record.as_json()
         if shown["url"] and record.owner != LOCAL:
             shown["url"] = self.signer.signed(record.id, record.owner)
         return shown
@@ -210,24 +225,44 @@ class Service:
     ) -> AsyncIterator[Told]:
         """The assistant's answer as words, video records and the end; what it draws is the owner's."""
         assistant = self.assistant
-        drawings = Drawings(
-            self.videos,
-            self.blobs,
-            self.line,
-            lambda request: blank(self.settings.model_id, owner, request, assistant.limits),
-        )
+        drawings = self._drawings(owner)
         params = replace(params, asker=owner)
         events = self.ledger.metered(
-            lambda allow: assistant.respond(conversation, params, draw, allow),
+            lambda allow: assistant.respond(conversation, params, draw, allow, drawings.stopped),
             owner,
             allow_video,
             self.seconds(draw),
         )
         return told(watched(events), drawings if allow_video else None)
 
+    def _drawings(self, owner: str) -> Drawings:
+        """The videos of one answer or job of this owner's."""
+        return Drawings(
+            self.queue,
+            self.videos,
+            self.blobs,
+            self.leases,
+            lambda request: blank(self.settings.model_id, owner, request, self.assistant.limits),
+            self.settings.video_lifetime,
+        )
+
     def seconds(self, draw: DrawOptions) -> float:
         """How long a video with these options is."""
         return self.assistant.limits.seconds if draw.seconds is None else draw.seconds
+
+    async def faults(self) -> list[str]:
+        """What is broken and will not mend by itself, in words for an operator; empty where all is well."""
+        found = list(self.jobs.faults)
+        for name in ("language_model", "drawer"):
+            if not getattr(getattr(self._assistant, name, None), "alive", True):
+                found.append(f"The {name.replace('_', ' ')} has ended.")
+        if self._failure is not None:
+            found.append("The model could not be loaded; the server's log says why.")
+        try:
+            await self.database.ping(PING_SECONDS)
+        except ApiError as error:
+            found.append(str(error.detail))
+        return found
 
     async def measures(self) -> bytes:
         """Everything `/metrics` tells."""

@@ -65,6 +65,16 @@ class Settings:
     """Largest posted picture, in pixels."""
     max_queued_videos: int = 64
     """Most videos that wait or are drawn at once, of jobs and chats together; more are answered 503."""
+    lease_seconds: float = 30.0
+    """A server that does not show itself for so long has lost what it draws to the next one."""
+    max_attempts: int = 3
+    """How often a job is begun whose servers are killed, before it counts as failed."""
+    video_lifetime: float | None = None
+    """How long the bytes of a drawn video are kept, in seconds; None keeps them until they are deleted."""
+    sweep_seconds: float = 60.0
+    """How often what has expired, and what killed servers left behind, is removed."""
+    orphan_seconds: float = 3600.0
+    """Bytes that no record names are removed when they are older than this."""
     decoder: DecoderName = "pyav"
     """Which decoder reads posted videos: `pyav`, or `decord` (older, and without AV1)."""
     decode_threads: int = 2

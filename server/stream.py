@@ -22,9 +22,9 @@ from starlette.types import Receive, Scope, Send
 
 from gpt4video.errors import Gpt4VideoError
 from gpt4video.messages import Finished, Usage
+from server.drawings import Told
 from server.errors import ApiError, ClientGone, as_api_error
 from server.guards import unless_gone
-from server.jobs import Told
 from server.media import Looked
 from server.state.records import VideoRecord, now
 

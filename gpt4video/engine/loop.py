@@ -113,6 +113,11 @@ class TorchEngine:
             waiting = len(self._waiting)
             return EngineStats(running=len(self._live) - waiting, waiting=waiting, **self._counts)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that does all the work is there."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End the thread; requests under way get an error. Safe to call twice."""
         with self._wake:

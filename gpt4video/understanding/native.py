@@ -164,6 +164,11 @@ class NativeLanguageModel:
         usage = Usage(len(prompt), written, sum(map(len, videos)))
         yield Piece(begun + stop.close(), reason or "stop", usage)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its engine still runs."""
+        return self.engine.alive
+
     def close(self) -> None:
         """End the threads."""
         self._reader.shutdown(wait=False, cancel_futures=True)

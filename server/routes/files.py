@@ -13,10 +13,12 @@ from gpt4video.errors import InputError
 from server.content import sent
 from server.errors import bad_request
 from server.objects import Deleted, FileList, FileObject
+from server.once import once
 from server.openapi import answers, file, partly, takes
 from server.schemas import FileCreate, Purpose, nested, parse
 from server.service import owner_of, service_of
-from server.state.records import FileRecord
+from server.state.blobs import Draft
+from server.state.records import FileRecord, new_file_id
 
 router = APIRouter()
 
@@ -25,10 +27,11 @@ BYTES = "application/octet-stream"
 
 @router.post(
     "/v1/files",
+    response_model=None,
     responses=answers(FileObject, 400, 409),
     openapi_extra=takes(FileCreate, upload="file", brackets=True),
 )
-async def create(request: Request) -> dict[str, Any]:
+async def create(request: Request) -> Response:
     """Keep a file, if it is a video (or a picture) that can be read."""
     service = service_of(request)
     async with request.form(max_files=1, max_fields=100) as form:
@@ -39,22 +42,31 @@ async def create(request: Request) -> dict[str, Any]:
         asked = parse(FileCreate, nested({k: v for k, v in form.items() if k != "file"}), strict=False)
         async with service.blobs.draft() as draft:
             await draft.copy(upload.file)
-            try:
-                video = await service.clips.look_inside(draft.path)
-            except InputError as error:
-                raise bad_request(error.message, code=error.code, param="file") from error
-            record = FileRecord(
-                _name(upload.filename),
-                asked.purpose,
-                draft.size,
-                draft.sha256,
-                owner=owner_of(request),
-                video=video,
-            )
-            if asked.expires_after:
-                expires_at = record.created_at + asked.expires_after.seconds
-                record = replace(record, expires_at=expires_at)
-            return (await service.files.put(record, {record.variant: draft})).as_json()
+
+            async def make(id: str) -> dict[str, Any]:
+                record = await _looked_into(request, id, _name(upload.filename), asked, draft)
+                return (await service.files.put(record, {record.variant: draft})).as_json()
+
+            async def found(id: str) -> dict[str, Any] | None:
+                record = await service.files.find(id, owner_of(request))
+                return None if record is None else record.as_json()
+
+            what = (draft.sha256, upload.filename, asked.model_dump())
+            return await once(request, what, make, new_file_id, found)
+
+
+async def _looked_into(request: Request, id: str, name: str, asked: FileCreate, draft: Draft) -> FileRecord:
+    """The record of an upload that can be read; a 400 for any other."""
+    try:
+        video = await service_of(request).clips.look_inside(draft.path)
+    except InputError as error:
+        raise bad_request(error.message, code=error.code, param="file") from error
+    record = FileRecord(
+        name, asked.purpose, draft.size, draft.sha256, id=id, owner=owner_of(request), video=video
+    )
+    if asked.expires_after:
+        record = replace(record, expires_at=record.created_at + asked.expires_after.seconds)
+    return record
 
 
 def _name(given: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 import gpt4video
+from server.errors import ApiError
 from server.objects import Health, Ready, Version
 from server.openapi import answers
 from server.service import service_of
@@ -16,10 +17,9 @@ router = APIRouter()
 
 @router.get("/health", responses=answers(Health, 503))
 async def health(request: Request) -> dict[str, Any]:
-    """200 as long as this server can become or stay ready."""
-    service = service_of(request)
-    if service.failed:
-        service.demand_ready()
+    """200 as long as this server can become or stay ready; otherwise a 503 that says what is broken."""
+    if faults := await service_of(request).faults():
+        raise ApiError(503, " ".join(faults), type="server_error", code="engine_unavailable")
     return {"status": "ok"}
 
 

@@ -14,10 +14,11 @@ from gpt4video.messages import DrawOptions, GenerationRequest
 from server.content import sent
 from server.errors import ApiError, bad_request
 from server.objects import Deleted, VideoList, VideoObject
+from server.once import once
 from server.openapi import answers, file, partly, stream, takes
 from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
-from server.state.records import VideoRecord
+from server.state.records import VideoRecord, new_video_id
 from server.stream import Sse
 from server.watch import watched
 
@@ -35,10 +36,11 @@ Variant = Literal["video", "thumbnail", "spritesheet"]
 
 @router.post(
     "/v1/videos",
+    response_model=None,
     responses=answers(VideoObject, 400, 404, 409),
     openapi_extra=takes(VideoCreate, json=True),
 )
-async def create(request: Request) -> dict[str, Any]:
+async def create(request: Request) -> Response:
     """Queue a drawing. Form (what the SDK sends) or JSON (what people with curl send)."""
     service = service_of(request)
     service.demand_ready()
@@ -47,15 +49,16 @@ async def create(request: Request) -> dict[str, Any]:
     service.demand_model(body.model)
     service.demand_drawer()
     options = service.drawing(body)
-    return service.shown(await _submit(service, owner_of(request), body.prompt, options))
+    return await _once(request, body, options)
 
 
 @router.post(
     "/v1/videos/{id}/remix",
+    response_model=None,
     responses=answers(VideoObject, 400, 404, 409),
     openapi_extra=takes(VideoRemix, json=True),
 )
-async def remix(request: Request, id: str) -> dict[str, Any]:
+async def remix(request: Request, id: str) -> Response:
     """Draw a changed prompt with the size, length and noise of an earlier video."""
     service = service_of(request)
     service.demand_ready()
@@ -71,7 +74,23 @@ async def remix(request: Request, id: str) -> dict[str, Any]:
         seed=source.seed,
     )
     service.demand_drawer().check(options)
-    return service.shown(await _submit(service, source.owner, body.prompt, options, source.id))
+    return await _once(request, body, options, source.id)
+
+
+async def _once(
+    request: Request, body: VideoCreate | VideoRemix, options: DrawOptions, remixed_from: str | None = None
+) -> Response:
+    """A job for this request, or the one that an equal request was given before."""
+    service, owner = service_of(request), owner_of(request)
+
+    async def make(id: str) -> dict[str, Any]:
+        return service.shown(await _submit(service, owner, body.prompt, options, remixed_from, id))
+
+    async def found(id: str) -> dict[str, Any] | None:
+        record = await service.videos.find(id, owner)
+        return None if record is None else service.shown(record)
+
+    return await once(request, body.model_dump(), make, new_video_id, found)
 
 
 @router.post("/v1/videos/edits", include_in_schema=False)
@@ -98,7 +117,7 @@ async def _body(request: Request, schema: type[M]) -> M:
 
 
 async def _submit(
-    service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None = None
+    service: Service, owner: str, prompt: str, options: DrawOptions, remixed_from: str | None, id: str
 ) -> VideoRecord:
     """Options were judged; words are, before anything is queued."""
     assistant = service.assistant
@@ -108,7 +127,7 @@ async def _submit(
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
     await service.ledger.draw(owner, service.seconds(options))
-    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from)
+    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from, id)
 
 
 @router.get("/v1/videos", responses=answers(VideoList, 400))
@@ -121,14 +140,14 @@ async def list_videos(
     """A page of videos, newest first."""
     service = service_of(request)
     page = await service.videos.page(owner_of(request), after, limit, order)
-    return page.as_json([service.shown(record) for record in page.records])
+    return page.as_json([service.shown(record) for record in await service.queue.placed(page.records)])
 
 
 @router.get("/v1/videos/{id}", response_model=None, responses=answers(VideoObject, 404))
 async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too. `openai-poll-after-ms` says when to look again."""
     service = service_of(request)
-    record = await service.videos.get(id, owner_of(request))
+    [record] = await service.queue.placed([await service.videos.get(id, owner_of(request))])
     shown = service.shown(record)
     headers = {} if record.finished else {"openai-poll-after-ms": str(_poll_after(shown))}
     return JSONResponse(shown, headers=headers)
@@ -145,8 +164,7 @@ def _poll_after(shown: dict[str, Any]) -> int:
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a video; one that is being drawn stops between two steps."""
     service = service_of(request)
-    await service.videos.delete(id, owner_of(request))
-    await service.jobs.cancel(id)
+    await service.jobs.delete(id, owner_of(request))
     return {"id": id, "object": "video.deleted", "deleted": True}
 
 
@@ -156,10 +174,8 @@ async def cancel(request: Request, id: str) -> dict[str, Any]:
 
     One that is finished stays as it is.
     """
-    service, owner = service_of(request), owner_of(request)
-    await service.videos.get(id, owner)
-    await service.jobs.cancel(id)
-    return service.shown(await service.videos.get(id, owner))
+    service = service_of(request)
+    return service.shown(await service.jobs.cancel(id, owner_of(request)))
 
 
 EVENTS = stream(
@@ -180,8 +196,10 @@ async def events(request: Request, id: str) -> Response:
     await service.videos.get(id, owner)
 
     async def look() -> dict[str, Any] | None:
-        record = await service.videos.find(id, owner)
-        return None if record is None else service.shown(record)
+        if (record := await service.videos.find(id, owner)) is None:
+            return None
+        [record] = await service.queue.placed([record])
+        return service.shown(record)
 
     return Sse(watched(look, id, service.settings.keep_alive_seconds))
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
-from starlette.responses import FileResponse, Response
 
 from gpt4video.errors import ConfigError
+from server.state.sending import BlobResponse
 
 CHUNK = 1 << 20
 
@@ -124,10 +124,11 @@ class Blobs:
         """All bytes of a blob. Raises FileNotFoundError."""
         return await self._call(lambda: self._fs.cat_file(self._place(key)))
 
-    def response(self, asset: Asset, filename: str, **how: Any) -> Response:
+    def response(self, asset: Asset, filename: str, **how: Any) -> BlobResponse:
         """The bytes as an answer: whole, or by `Range`."""
-        etag = {"ETag": f'"{asset.sha256}"', **how.pop("headers", {})}
-        return FileResponse(self._place(asset.key), filename=filename, headers=etag, **how)
+        headers = {"ETag": f'"{asset.sha256}"', **how.pop("headers", {})}
+        how.setdefault("media_type", asset.media_type)
+        return BlobResponse(self._fs, self._place(asset.key), asset.size, filename, headers=headers, **how)
 
     async def old(self, seconds: float) -> list[str]:
         """Keys of files that are older than this, drafts left out."""
@@ -135,6 +136,7 @@ class Blobs:
 
     def _ages(self) -> Iterable[tuple[str, float]]:
         """Every key, and the seconds since it was written."""
+        self._fs.invalidate_cache()  # other servers write here, too
         for place, facts in self._fs.find(self._root, detail=True).items():
             key = str(place)[len(str(self._root)) :].lstrip("/")
             if not key.startswith("incoming/"):

@@ -30,6 +30,16 @@ def whole(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
 
 
+def new_file_id() -> str:
+    """An id that nobody can guess."""
+    return f"file-{secrets.token_hex(12)}"
+
+
+def new_video_id() -> str:
+    """An id that nobody can guess."""
+    return f"video_{secrets.token_hex(12)}"
+
+
 @dataclass(frozen=True)
 class FileRecord:
     """A posted file. `video` is what a look inside said: duration, size, frames."""
@@ -38,7 +48,7 @@ class FileRecord:
     purpose: str
     bytes: int
     sha256: str
-    id: str = field(default_factory=lambda: f"file-{secrets.token_hex(12)}")
+    id: str = field(default_factory=new_file_id)
     owner: str = LOCAL
     created_at: float = field(default_factory=time.time)
     expires_at: float | None = None
@@ -73,7 +83,7 @@ class VideoRecord:
     seconds: float
     size: tuple[int, int]
     fps: float
-    id: str = field(default_factory=lambda: f"video_{secrets.token_hex(12)}")
+    id: str = field(default_factory=new_video_id)
     owner: str = LOCAL
     status: VideoStatus = "queued"
     progress: int = 0

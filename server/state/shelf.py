@@ -9,6 +9,7 @@ between are bytes that nobody names: `Sweeper` removes them.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.errors import ApiError
+from server.errors import ApiError, code_of
 from server.state.blobs import Blobs, Draft
 from server.state.database import Database
 from server.state.tables import assets, blobs, idempotency
@@ -38,13 +39,21 @@ class Shelf:
         self.blobs = blobs
 
     async def write(
-        self, id: str, drafts: Mapping[str, Draft], work: Callable[[AsyncConnection], Awaitable[T]]
+        self,
+        id: str,
+        drafts: Mapping[str, Draft],
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        patience: float = 0.0,
     ) -> T:
-        """Run `work` and give the drafts, by variant, to the record `id`: all of it or nothing."""
+        """Run `work` and give the drafts, by variant, to the record `id`: all of it or nothing.
+
+        A database that somebody else has locked is asked again for `patience` seconds.
+        """
         keys = {variant: await self.blobs.keep(draft) for variant, draft in drafts.items()}
         needless: list[str] = []
 
         async def transaction(connection: AsyncConnection) -> T:
+            needless.clear()
             result = await work(connection)
             for variant, draft in drafts.items():
                 if not await self._attach(connection, id, variant, draft, keys[variant]):
@@ -52,13 +61,23 @@ class Shelf:
             return result
 
         try:
-            result = await self.database.write(transaction)
+            result = await self._patiently(transaction, patience)
         except Exception as error:
             if not _may_be_committed(error):
                 await self.blobs.drop(keys.values())
             raise
         await self.blobs.drop(needless)
         return result
+
+    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float) -> T:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return await self.database.write(work)
+            except ApiError as error:
+                if code_of(error) != "database_busy" or time.monotonic() >= end:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def _attach(
         self, connection: AsyncConnection, id: str, variant: str, draft: Draft, key: str
@@ -101,4 +120,4 @@ class Shelf:
 
 def _may_be_committed(error: Exception) -> bool:
     """Whether the connection broke: then nobody here knows whether the transaction had ended before."""
-    return isinstance(error, ApiError) and error.body["error"]["code"] == "database_unavailable"
+    return isinstance(error, ApiError) and code_of(error) == "database_unavailable"

@@ -46,6 +46,7 @@ class Store(Generic[R]):
 
     async def known(self, ids: Collection[str], owner: str) -> dict[str, R]:
         """Those of the owner's records that have these ids."""
+        ids = [id for id in ids if id.isprintable()]  # ours are; PostgreSQL breaks on a NUL
         if not ids:
             return {}
         mine = select(*self._columns).where(self._table.c.id.in_(ids), self._visible(owner))
@@ -97,6 +98,7 @@ class Store(Generic[R]):
                 raise not_found(self.kind, id)
             return row, await self._shelf.release(connection, [id])
 
+        await self.get(id, owner)
         row, keys = await self._shelf.database.write(work)
         await self._shelf.blobs.drop(keys)
         return self._of(row)

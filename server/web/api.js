@@ -18,16 +18,42 @@ const EVENTS = {
   Finished: (choice) => Boolean(choice.finish_reason),
 };
 
+// The key lives as long as this tab; where storage is forbidden, as long as this page.
+const NAME = "gpt4video-key";
+let key = "";
+try {
+  key = sessionStorage.getItem(NAME) ?? "";
+} catch {}
+
+/** Use this key from now on. */
+export function useKey(text) {
+  key = text.trim();
+  try {
+    sessionStorage.setItem(NAME, key);
+  } catch {}
+}
+
+// Every request goes through here, so that none forgets the key.
+function call(path, options = {}) {
+  const headers = { ...options.headers };
+  if (key) headers.Authorization = `Bearer ${key}`;
+  return fetch(path, { ...options, headers });
+}
+
 async function failure(response) {
   const body = await response.json().catch(() => null);
   const error = body?.error;
   return new ApiError(error?.message ?? `The server answered ${response.status}.`, error?.code);
 }
 
-/** True when the model is loaded; false while it loads. Throws when it never will be. */
+/** True when the model is loaded; false while it loads. Throws when it never will be, or wants another key. */
 export async function ready() {
-  const response = await fetch("/ready", { cache: "no-store" });
-  if (response.ok) return true;
+  const response = await call("/ready", { cache: "no-store" });
+  if (response.ok) {
+    const allowed = await call("/v1/models", { cache: "no-store" });
+    if (allowed.status === 401) throw await failure(allowed);
+    return true;
+  }
   const error = await failure(response);
   if (error.code === "model_loading") return false;
   throw error;
@@ -38,19 +64,19 @@ export async function upload(file, signal) {
   const form = new FormData();
   form.append("purpose", "user_data");
   form.append("file", file, file.name || "pasted-video");
-  const response = await fetch("/v1/files", { method: "POST", body: form, signal });
+  const response = await call("/v1/files", { method: "POST", body: form, signal });
   if (!response.ok) throw await failure(response);
   return response.json();
 }
 
 /** Forget a posted video that will not be sent. */
 export function forget(id) {
-  return fetch(`/v1/files/${id}`, { method: "DELETE" }).catch(() => {});
+  return call(`/v1/files/${id}`, { method: "DELETE" }).catch(() => {});
 }
 
 /** One streamed answer. Calls `handlers[name](choice)` for each event. */
 export async function answer(messages, handlers, signal) {
-  const response = await fetch("/v1/chat/completions", {
+  const response = await call("/v1/chat/completions", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ messages, stream: true }),

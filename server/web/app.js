@@ -1,6 +1,6 @@
 // The page: what people do, and what happens then.
 
-import { answer, ready, upload } from "./api.js";
+import { answer, ready, upload, useKey } from "./api.js";
 import { Conversation } from "./conversation.js";
 import { Posted } from "./posted.js";
 import { el, question, Reply } from "./view.js";
@@ -161,6 +161,13 @@ function state(name, words) {
   at("state-words").textContent = words;
 }
 
+function askForKey(wanted) {
+  if (at("key-form").hidden !== wanted) return;
+  at("key-form").hidden = !wanted;
+  if (wanted) at("key").focus();
+}
+
+let look = () => {}; // ends the pause before the next look at the server
 async function watch() {
   for (;;) {
     let pause = 1000;
@@ -169,13 +176,18 @@ async function watch() {
       if (isReady) state("ready", "Ready");
       else state("loading", "Loading the model…");
       if (isReady) pause = 15000;
+      askForKey(false);
     } catch (error) {
       isReady = false;
+      askForKey(error.code === "invalid_api_key");
       state("failed", error.code ? error.message : "The server does not answer.");
       pause = 3000;
     }
     refresh();
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await new Promise((resolve) => {
+      look = resolve;
+      setTimeout(resolve, pause);
+    });
   }
 }
 
@@ -184,6 +196,12 @@ async function watch() {
 const videos = (transfer) => [...(transfer?.files ?? [])].filter((file) => !file.type.startsWith("text/"));
 
 at("composer").addEventListener("submit", submit);
+at("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(at("key").value);
+  at("key").value = "";
+  look();
+});
 at("new").addEventListener("click", begin);
 at("stop").addEventListener("click", () => leaving?.abort());
 at("words").addEventListener("input", () => {

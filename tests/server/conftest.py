@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx2
 import openai
+import postgres
 import pytest
 from web_stand_ins import make_assistant, mp4_of, running
 
@@ -19,6 +20,15 @@ from server.settings import Settings
 def no_proxies():
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server; its URL without the name of a database."""
+    if (bin := postgres.programs()) is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.server(bin) as url:
+        yield url
 
 
 @pytest.fixture

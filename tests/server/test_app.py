@@ -68,7 +68,7 @@ def test_temporary_files_end_with_the_server(assistant, red):
     app = create_app(assistant)
     folder = app.state.service.folder
     with running(app) as url:
-        httpx2.post(f"{url}/v1/files", files={"file": red})
+        httpx2.post(f"{url}/v1/files", files={"file": red}, timeout=60)
         assert red in [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not folder.exists()
 

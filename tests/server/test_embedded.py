@@ -126,6 +126,17 @@ def test_a_drawing_is_watched_and_then_changed(url):
     assert videos[-1]["prompt"] == "a blue circle moving left on a white background"
 
 
+def test_an_answer_that_has_to_draw_draws_what_was_said(url):
+    body = {
+        "messages": [{"role": "user", "content": "A blue square moving up."}],
+        "modalities": ["video"],
+        "video": {"steps": 2},
+    }
+    answer = httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=120).json()
+    [video] = answer["choices"][0]["message"]["videos"]
+    assert (video["status"], video["prompt"]) == ("completed", "a blue square moving up")
+
+
 @pytest.fixture(scope="module")
 def assistant():
     return gpt4video.load()

@@ -33,6 +33,7 @@ def test_a_chat_stands_behind_a_job_and_a_job_behind_a_chat(sdk, http, assistant
     assistant.drawer.step_seconds = 0.2
     job = http.post("/v1/videos", json={"prompt": "first"}).json()
     assert job["queue_position"] == 0
+    until(lambda: http.get(f"/v1/videos/{job['id']}").json()["status"] == "in_progress")
     told = videos_of(sdk, "Draw a red circle")
     mine = next(told)
     assert (mine["status"], mine["queue_position"]) == ("queued", 1)
@@ -67,8 +68,9 @@ async def test_a_job_that_is_cancelled_before_it_began_gives_its_place_back(tmp_
     await service.open()
     for _ in range(3):
         record = await service.jobs.submit(service.assistant, GenerationRequest("x"), "local")
-        assert service.line.placed(record).queue_position == 0
-        await service.jobs.cancel(record.id)
+        assert record.queue_position == 0
+        cancelled = await service.jobs.cancel(record.id, "local")
+        assert (cancelled.status, cancelled.error["code"]) == ("failed", "cancelled")
     await service.close()
 
 

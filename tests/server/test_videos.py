@@ -117,7 +117,7 @@ def test_a_remix_keeps_the_noise_and_names_its_source(sdk):
 
 
 def test_a_full_queue_is_a_503_with_a_time_to_come_back(http, assistant, settings):
-    assistant.drawer.step_seconds = 0.5
+    assistant.drawer.step_seconds = 30
     for _ in range(settings.max_queued_videos):
         assert http.post("/v1/videos", json={"prompt": "x"}).status_code == 200
     full = http.post("/v1/videos", json={"prompt": "x"})

@@ -11,6 +11,7 @@ from web_stand_ins import make_assistant, running
 
 from gpt4video.messages import Drawn
 from server.app import create_app
+from server.keys_command import opened
 from server.settings import Settings
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -59,6 +60,15 @@ async def open_page(browser, url, size="desktop", **more):
     return page
 
 
+async def comes_true(page, expression):
+    """Wait for it. (`wait_for_function` evaluates inside the page, which the page's own policy forbids.)"""
+    for _ in range(400):
+        if await page.evaluate(expression):
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"this did not come true: {expression}")
+
+
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, assistant, red, size, scheme):
     expect = playwright.expect
@@ -80,7 +90,7 @@ async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, a
     await shoot(page, f"{size}-3-drawing")
     drawn = page.locator(".card video").first
     await expect(drawn).to_have_attribute("src", re.compile(r"^/v1/videos/video_\w+/content$"))
-    await page.wait_for_function("document.querySelector('.card video').videoWidth === 64")
+    await comes_true(page, "document.querySelector('.card video').videoWidth === 64")
 
     await ask(page, "the same, but blue")
     await expect(page.locator(".card video")).to_have_count(2)
@@ -89,7 +99,7 @@ async def test_a_conversation_with_a_posted_and_two_drawn_videos(browser, url, a
     assert [message.role for message in heard] == ["user", "assistant", "user", "assistant", "user"]
     assert len(heard[0].clips) == 1
     assert Drawn("a red circle moving left on a white background") in heard[3].parts
-    await page.wait_for_function("[...document.querySelectorAll('.card video')].every(v => v.videoWidth)")
+    await comes_true(page, "[...document.querySelectorAll('.card video')].every(v => v.videoWidth)")
     await shoot(page, f"{size}-4-drawn")
     width = "document.documentElement.scrollWidth <= innerWidth"
     assert await page.evaluate(width), "the page must not scroll sideways"
@@ -238,3 +248,29 @@ async def test_the_page_waits_for_the_model(browser):
         go.set()
         words = page.locator(".assistant .words")
         await playwright.expect(words).to_have_text("I see 1 messages and 0 drawn videos.")
+
+
+async def test_the_page_asks_for_a_key_and_plays_what_it_had_drawn(browser, assistant, tmp_path):
+    async with opened(Settings(data_dir=tmp_path)) as keys:
+        _, secret = await keys.create("me", {})
+    with running(create_app(assistant, Settings(data_dir=tmp_path))) as url:
+        page = await browser.new_page(viewport=SIZES["phone"])
+        await page.goto(url)
+        field = page.get_by_label("This server asks for a key")
+        await playwright.expect(field).to_be_visible(timeout=60_000)
+        await playwright.expect(page.locator("#state")).to_contain_text("key")
+        await shoot(page, "key")
+        await field.fill("g4v_wrong")
+        await page.keyboard.press("Enter")
+        await playwright.expect(field).to_be_visible()
+        await field.fill(secret)
+        await page.keyboard.press("Enter")
+        await playwright.expect(page.locator("#state")).to_have_text("Ready", timeout=60_000)
+        await playwright.expect(field).to_be_hidden()
+        await ask(page, "draw a red circle")
+        player = page.locator(".card video")
+        await playwright.expect(player).to_have_js_property("paused", False, timeout=60_000)
+        assert "signature=" in await player.get_attribute("src")
+        assert secret not in await page.content()
+        await page.reload()
+        await playwright.expect(page.locator("#state")).to_have_text("Ready", timeout=60_000)

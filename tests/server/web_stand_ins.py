@@ -203,7 +203,7 @@ def running(app) -> Iterator[str]:
     thread.join(10)
 
 
-def until(true, seconds: float = 5.0) -> None:
+def until(true, seconds: float = 30.0) -> None:
     """Wait for a fact."""
     end = time.monotonic() + seconds
     while not true():

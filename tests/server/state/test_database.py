@@ -53,6 +53,7 @@ async def test_a_transaction_whose_caller_left_is_done_to_its_end(database):
     caller.cancel()
     go.set()
     await database.close()
+    await asyncio.gather(caller, return_exceptions=True)
     assert [row["id"] for row in await database.rows(select(keys.c.id))] == ["k"]
 
 

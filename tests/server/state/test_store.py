@@ -8,16 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from state_helpers import post
 
 from server.errors import ApiError
-from server.state.records import FileRecord, VideoRecord
-
-
-async def post(files, data: bytes, owner: str = "anna", **more) -> FileRecord:
-    async with files._shelf.blobs.draft() as draft:
-        await draft.write(data)
-        record = FileRecord("x.mp4", "user_data", draft.size, draft.sha256, owner=owner, **more)
-        return await files.put(record, {"content": draft})
+from server.state.records import VideoRecord
 
 
 def on_disk(tmp_path: Path) -> list[bytes]:

@@ -1,0 +1,1 @@
+"""The server under load: many chats over a video and a queue of drawings; its memory; what HTTP costs."""

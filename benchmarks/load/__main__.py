@@ -1,0 +1,207 @@
+"""The server under load for some minutes: one command, a table on stderr and one JSON object on stdout.
+
+    python -m benchmarks.load --locust FILE [--minutes N] [--chats N] [--drawers N] > load.json
+
+    overhead   the same question to the library and, over HTTP, a server around the same assistant, in turns
+    load       the real server in a process of its own; Locust asks, draws and counts; memory over time
+
+Locust brings a world of its own (gevent), so it has an environment of its own; `--locust` is its program:
+
+    uv venv /somewhere && uv pip install --python /somewhere/bin/python 'gpt4video[load]'
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import uvicorn
+
+from gpt4video.messages import SamplingParams, user
+from gpt4video.video import encode_mp4, open_video
+
+QUESTION = "Describe the video."
+OVERHEAD_BAR = 0.05
+"""What the server may add to the library's own time."""
+GROWTH_BAR = 0.05
+"""How much the memory's last quarter may lie over its second, as a part; the first warms caches up."""
+PATIENCE = 600.0
+"""Seconds after which a server that is not ready is given up."""
+
+
+def clip() -> bytes:
+    """A red circle that moves to the left, two seconds of it."""
+    frames = np.full((16, 64, 64, 3), 255, np.uint8)
+    y, x = np.mgrid[:64, :64]
+    for i, frame in enumerate(frames):
+        frame[(x - 52 + 2.5 * i) ** 2 + (y - 32) ** 2 < 100] = (220, 30, 30)
+    return encode_mp4(frames, 8.0)
+
+
+def overhead(config: str | None, rounds: int) -> dict[str, Any]:
+    """Medians of the library and of the server around the same assistant, asked in turns."""
+    from gpt4video.commands.command import open_assistant
+    from server.app import create_app
+
+    assistant = open_assistant(config)
+    server = uvicorn.Server(uvicorn.Config(create_app(assistant), port=0, log_level="error"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    data = clip()
+    times: dict[str, list[float]] = {"library": [], "server": []}
+    params = SamplingParams()
+
+    posted = open_video(data, assistant.encoder.sampling)  # the server keeps decoded clips, too
+
+    async def ask() -> int:
+        last: Any = None
+        async for event in assistant.respond((user(posted, QUESTION),), params, allow_video=False):
+            last = event
+        return int(last.usage.completion_tokens)
+
+    with httpx2.Client(base_url=url, timeout=PATIENCE, trust_env=False) as http:
+        file = http.post("/v1/files", files={"file": data}).raise_for_status().json()["id"]
+        parts = [{"type": "file", "file": {"file_id": file}}, {"type": "text", "text": QUESTION}]
+        body = {"messages": [{"role": "user", "content": parts}], "modalities": ["text"]}
+        tokens = 0
+        for turn in range(rounds + 2):
+            began = time.perf_counter()
+            tokens = asyncio.run(ask())
+            middle = time.perf_counter()
+            http.post("/v1/chat/completions", json=body).raise_for_status()
+            end = time.perf_counter()
+            if turn >= 2:  # the first two fill the caches
+                times["library"].append(middle - began)
+                times["server"].append(end - middle)
+    server.should_exit = True
+    library, served = (statistics.median(times[name]) for name in ("library", "server"))
+    return {
+        "tokens": tokens,
+        "rounds": rounds,
+        "library": library,
+        "server": served,
+        "part": served / library - 1,
+    }
+
+
+@contextmanager
+def serving(config: str | None, folder: Path) -> Iterator[tuple[str, int]]:
+    """The real server in a process of its own: its address, once it is ready, and its process's id."""
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(folder)]
+    if config:
+        command += ["--config", config]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None, "it was asked for"
+    try:
+        url = process.stderr.readline().split()[3]
+        threading.Thread(target=lambda: sys.stderr.writelines(process.stderr or ()), daemon=True).start()
+        end = time.monotonic() + PATIENCE
+        while httpx2.get(f"{url}/ready", timeout=60, trust_env=False).status_code != 200:
+            if time.monotonic() > end or process.poll() is not None:
+                raise SystemExit("The server did not become ready.")
+            time.sleep(0.5)
+        yield url, process.pid
+    finally:
+        process.terminate()
+        process.wait(120)
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def load(args: argparse.Namespace) -> dict[str, Any]:
+    """Figures of all clients, their faults, and the server's memory over time."""
+    with tempfile.TemporaryDirectory() as place, serving(args.config, Path(place) / "data") as (url, pid):
+        files = {"file": clip()}
+        file = httpx2.post(f"{url}/v1/files", files=files, timeout=60, trust_env=False).json()["id"]
+        report = Path(place) / "report.json"
+        users = args.chats + args.drawers
+        plan = {
+            "locustfile": Path(__file__).parent / "locustfile.py",
+            "host": url,
+            "users": users,
+            "spawn-rate": users,
+            "run-time": f"{round(60 * args.minutes)}s",
+            "stop-timeout": 120,
+        }
+        options = [word for name, value in plan.items() for word in (f"--{name}", str(value))]
+        command = [args.locust, "--headless", "--only-summary", "--skip-log-setup", *options]
+        more = {"LOAD_FILE": file, "LOAD_REPORT": str(report), "LOAD_DRAWERS": str(args.drawers)}
+        # What went wrong is in the report; Locust's own status only says whether something did.
+        clients = subprocess.Popen(command, env={**os.environ, **more}, stdout=subprocess.DEVNULL)
+        memory = []
+        try:
+            while clients.poll() is None:
+                memory.append(resident(pid))
+                time.sleep(2)
+        finally:
+            clients.kill()
+        told: dict[str, Any] = json.loads(report.read_text())
+        quarter = max(1, len(memory) // 4)
+        early = statistics.median(memory[quarter : 2 * quarter] or memory)
+        late = statistics.median(memory[-quarter:])
+        told["memory"] = {"early": early, "late": late, "most": max(memory), "growth": late / early - 1}
+        return told
+
+
+def main() -> int:
+    """Run both, tell, and give 1 where a bar was missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.load", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--locust", default="locust", help="the program (default: the one on the PATH)")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--chats", type=int, default=64, help="chats at the same time")
+    parser.add_argument("--drawers", type=int, default=4, help="clients that draw at the same time")
+    parser.add_argument("--rounds", type=int, default=30, help="questions to the library and to the server")
+    parser.add_argument("--config", help="a config or checkpoint (default: the embedded model)")
+    args = parser.parse_args()
+    # Told to stop, it takes the server and the clients with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    told = {"overhead": overhead(args.config, args.rounds), **load(args)}
+    print(json.dumps(told))
+    bars = {
+        "no error but 429 and 503": not told["faults"] and "CHAT first token" in told["figures"],
+        f"memory grows by less than {GROWTH_BAR:.0%}": told["memory"]["growth"] < GROWTH_BAR,
+        f"the server adds less than {OVERHEAD_BAR:.0%}": told["overhead"]["part"] < OVERHEAD_BAR,
+    }
+    lines = ["| what | requests | p50 | p95 | p99 |", "|---|---|---|---|---|"]
+    for name, figure in told["figures"].items():
+        lines.append(
+            f"| {name} | {figure['requests']} | "
+            + " | ".join(f"{figure[p]:.3f} s" for p in ("p50", "p95", "p99"))
+            + " |"
+        )
+    lines += [
+        f"library {told['overhead']['library']:.4f} s, server {told['overhead']['server']:.4f} s: "
+        f"{told['overhead']['part']:+.1%} for {told['overhead']['tokens']} tokens",
+        f"memory {told['memory']['early'] / 1e9:.2f} GB early, {told['memory']['late'] / 1e9:.2f} GB late, "
+        f"{told['memory']['most'] / 1e9:.2f} GB at most: {told['memory']['growth']:+.1%}",
+        *told["faults"],
+        *(f"{'kept' if kept else 'MISSED'}: {bar}" for bar, kept in bars.items()),
+    ]
+    print("\n".join(lines), file=sys.stderr)
+    return 0 if all(bars.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
