@@ -153,3 +153,17 @@ async def test_the_sdk_polls_at_the_pace_it_is_told(sdk, assistant):
     assistant.drawer.step_seconds = 0.02
     done = await it(sdk.videos.create_and_poll(prompt="x"))
     assert done.status == "completed"
+
+
+async def test_the_same_idempotency_key_gives_the_same_video(sdk):
+    key = {"Idempotency-Key": "once-1"}
+    first, second = [
+        await it(sdk.videos.with_raw_response.create(prompt="a red circle", extra_headers=key))
+        for _ in range(2)
+    ]
+    assert (await it(second.parse())).id == (await it(first.parse())).id
+    assert second.headers["idempotent-replayed"] == "true"
+    with pytest.raises(openai.ConflictError) as caught:
+        await it(sdk.videos.create(prompt="a blue circle", extra_headers=key))
+    assert caught.value.code == "idempotency_conflict"
+    assert len(await all_of(sdk.videos.list())) == 1
