@@ -15,6 +15,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stage", metavar="NAME", nargs="+", default=[], help="only these stages (default: all, in order)"
     )
+    parser.add_argument(
+        "--start", metavar="FOLDER", help="a checkpoint whose weights these stages begin from, e.g. embedded"
+    )
 
 
 def train(args: argparse.Namespace) -> int:

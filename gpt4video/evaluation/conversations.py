@@ -41,7 +41,7 @@ def conversation_of(dialogue: Dialogue, until: int, clips: list[Clip]) -> Conver
         shown: list[Part] = [Posted(clips[k]) for k in turn.videos]
         if turn.role == "assistant" and turn.draws is not None and "<draw>" in turn.text:
             words.append(Drawn(prompt(turn.draws)))
-        messages.append(Message(turn.role, tuple(words + shown if turn.videos_last else shown + words)))
+        messages.append(Message(turn.role, (*shown, *words)))
     return tuple(messages)
 
 

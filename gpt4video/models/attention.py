@@ -41,8 +41,8 @@ class Attention(nn.Module):
             (query_width, key_width) if together else (self.head_dim, self.head_dim)
         )
         normed = bool(config.qk_norm)
-        self.q_norm = RMSNorm(self.normed_query, config.norm_eps) if normed else nn.Identity()
-        self.k_norm = RMSNorm(self.normed_key, config.norm_eps) if normed else nn.Identity()
+        self.q_norm = RMSNorm(self.normed_query, config.norm_eps) if normed else None
+        self.k_norm = RMSNorm(self.normed_key, config.norm_eps) if normed else None
 
     def forward(
         self,
@@ -58,8 +58,10 @@ class Attention(nn.Module):
         `Cache`, or anything with its `update(keys, values, layer)`.
         """
         places = hidden_states.shape[:-1]
-        q = self.q_norm(self.q_proj(hidden_states).view(*places, -1, self.normed_query))
-        k = self.k_norm(self.k_proj(hidden_states).view(*places, -1, self.normed_key))
+        q, k = self.q_proj(hidden_states), self.k_proj(hidden_states)
+        if self.q_norm is not None and self.k_norm is not None:
+            q = self.q_norm(q.view(*places, -1, self.normed_query))
+            k = self.k_norm(k.view(*places, -1, self.normed_key))
         q_BHLE = q.view(*places, -1, self.head_dim).transpose(1, 2)
         k_BKSE = k.view(*places, -1, self.head_dim).transpose(1, 2)
         v_BKSE = self.v_proj(hidden_states).view(*places, -1, self.head_dim).transpose(1, 2)

@@ -76,9 +76,9 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) to the same shape and dtype."""
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return (wide * self.weight).to(x.dtype)
+        dtype = torch.promote_types(x.dtype, self.weight.dtype)
+        weight = self.weight.to(dtype)
+        return nn.functional.rms_norm(x.to(dtype), weight.shape, weight, self.eps).to(x.dtype)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
@@ -155,16 +155,15 @@ class Residual(nn.Module):
     def __init__(self, config: NormConfig, layer: int) -> None:
         super().__init__()
         placement = placement_of(config, layer)
-        self.inner = make_norm(config) if placement.inner else nn.Identity()
-        self.branch = make_norm(config) if placement.branch else nn.Identity()
-        self.out = make_norm(config) if placement.out else nn.Identity()
+        self.inner = make_norm(config) if placement.inner else None
+        self.branch = make_norm(config) if placement.branch else None
+        self.out = make_norm(config) if placement.out else None
         self.carry, self.damp = placement.carry, placement.damp
 
     def forward(self, x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
         """The stream (B, L, D) after the branch `f`, which maps (B, L, D) to (B, L, D)."""
-        given = self.branch(f(_times(self.damp, self.inner(x))))
-        stream: Tensor = self.out(_times(self.carry, x) + given)
-        return stream
+        given = _through(self.branch, f(_times(self.damp, _through(self.inner, x))))
+        return _through(self.out, _times(self.carry, x) + given)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
@@ -174,3 +173,11 @@ class Residual(nn.Module):
 def _times(factor: float, x: Tensor) -> Tensor:
     """factor * x, without a pass over memory where the factor is 1."""
     return x if factor == 1 else factor * x
+
+
+def _through(norm: nn.Module | None, x: Tensor) -> Tensor:
+    """norm(x), or x where there is no norm: a module that does nothing costs as much as a small product."""
+    if norm is None:
+        return x
+    normed: Tensor = norm(x)
+    return normed

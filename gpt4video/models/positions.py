@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 Angles = tuple[Tensor, Tensor]
-"""Cosines and sines of the rotary angles, each (B, L, E)."""
+"""Cosines and sines of the rotary angles, each (B, 1, L, E); the sines of the first half are negative."""
 
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 """Kinds of rotary positions. Those whose speeds depend on the length seen so far (dynamic, longrope) are left
@@ -42,7 +42,7 @@ class RotaryEmbedding(nn.Module):
         self.config, self.head_dim = config, config.head_dim
 
     def forward(self, position_ids: Tensor, dtype: torch.dtype, kind: str | None = None) -> Angles:
-        """(B, L) integer positions to cosines and sines (B, L, E) in `dtype`.
+        """(B, L) integer positions to cosines and sines (B, 1, L, E) in `dtype`.
 
         `kind` is the kind of layer they are for, where the kinds differ.
         """
@@ -51,8 +51,10 @@ class RotaryEmbedding(nn.Module):
         exact = torch.promote_types(dtype, torch.float32)
         speed_E2, size = self._speeds(position_ids.device, exact, kind)
         angle_BLE2 = position_ids[..., None].to(exact) * speed_E2
-        angle_BLE = torch.cat((angle_BLE2, angle_BLE2), dim=-1)
-        return (angle_BLE.cos() * size).to(dtype), (angle_BLE.sin() * size).to(dtype)
+        angle_B1LE2 = angle_BLE2[:, None]
+        cos, sin = angle_B1LE2.cos() * size, angle_B1LE2.sin() * size
+        # The sign is given to the sines once, not to half of every query and key.
+        return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
 
     def _speeds(self, device: torch.device, exact: torch.dtype, kind: str | None) -> tuple[Tensor, float]:
         """The angle between neighbours for each pair (E2,), and what cosines and sines are multiplied by."""
@@ -71,9 +73,8 @@ class RotaryEmbedding(nn.Module):
 
 def rotate(x_BHLE: Tensor, angles: Angles) -> Tensor:
     """Turn number i and number i + E/2 of each head as one pair, by the angle of its position."""
-    cos, sin = angles[0][:, None], angles[1][:, None]
-    first, second = x_BHLE.chunk(2, dim=-1)
-    return x_BHLE * cos + torch.cat((-second, first), dim=-1) * sin
+    cos, sin = angles
+    return x_BHLE * cos + x_BHLE.roll(x_BHLE.shape[-1] // 2, dims=-1) * sin
 
 
 class LearnedPositions(nn.Embedding):

@@ -101,13 +101,15 @@ def encode_reply(tokenizer: Any, text: str) -> list[int]:
 def encode_conversation(tokenizer: Any, conversation: Conversation, *, reply: bool = True) -> list[int]:
     """Ids of a conversation, one `<|video|>` for each posted clip; with `reply`, ready for the answer.
 
-    A `Drawn` part of an assistant's turn becomes its instruction again.
+    The videos of a turn stand before its words, in the order in which they were posted. A `Drawn` part of an
+    assistant's turn becomes its instruction again.
     """
     token = tokenizer.convert_tokens_to_ids
     ids = [token(BOS)]
     for message in conversation:
         ids.append(token(ROLES[message.role]))
-        for part in message.parts:
+        # Videos first, wherever they were posted: who reads the words then knows what they are about.
+        for part in sorted(message.parts, key=lambda part: not isinstance(part, Posted)):
             if isinstance(part, Text):
                 ids += encode_text(tokenizer, part.text)
             elif isinstance(part, Posted):

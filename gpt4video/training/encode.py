@@ -49,13 +49,10 @@ def encode_dialogue(
             encode_text(tokenizer, turn.text) if turn.role == "user" else encode_reply(tokenizer, turn.text)
         )
         weight = 1.0 if learned else others
-        if turn.videos_last:
-            example.add(words, weight)
         for scene in turn.videos:
             example.add(show(scene), 0.0)
             example.videos.append(scene)
-        if not turn.videos_last:
-            example.add(words, weight)
+        example.add(words, weight)
         example.add([token(END)], weight if turn.role == "assistant" else 0.0)
     return example
 

@@ -4,7 +4,7 @@ Captions alone teach slowly, CLIP as well as the abstractor: a caption is many w
 few facts in one order. The head asks for everything at once. No two objects of a scene share a colour, so a
 table with a row for each colour holds a scene:
 
-    present | shape | motion | size | event | its path            and one background
+    present | shape | motion | size | event | speed | order | its path            and one background
 
 The path is where it is and how large, at a few moments: motions, relations and order all lie in it.
 
@@ -42,7 +42,14 @@ def beside(values: Tensor, targets: Targets) -> Targets:
 
 UNKNOWN = -100
 """The target of what cannot be said; cross-entropy leaves it out."""
-FIELDS = {"shape": len(SHAPES), "motion": len(MOTIONS), "size": len(SIZES), "event": len(EVENTS) + 1}
+FIELDS = {
+    "shape": len(SHAPES),
+    "motion": len(MOTIONS),
+    "size": len(SIZES),
+    "event": len(EVENTS) + 1,
+    "speed": len(SPEEDS),
+    "order": 2,
+}
 MOMENTS = (0.04, 0.23, 0.41, 0.59, 0.77, 0.96)
 """When a path is asked for, as fractions of the video."""
 ROW = 1 + sum(FIELDS.values()) + 3 * len(MOMENTS)
@@ -77,6 +84,10 @@ def facts_of(scenes: list[Scene]) -> Facts:
             fields["event"][b, k] = 0 if thing.event is None else 1 + EVENTS.index(thing.event)
             if thing.sized:
                 fields["size"][b, k] = list(SIZES).index(thing.size)
+            if thing.travels:
+                fields["speed"][b, k] = list(SPEEDS).index(thing.speed)
+            if scene.first is not None:
+                fields["order"][b, k] = int(scene.things[scene.first] is not thing)
     names = list(BACKGROUNDS)
     return Facts(present, fields, path, torch.tensor([names.index(s.background) for s in scenes]))
 
@@ -103,8 +114,11 @@ class FactsHead(nn.Module):
         for name, size in FIELDS.items():
             logits, target = table[..., at : at + size], facts.fields[name]
             at += size
-            loss = loss + nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
-            right[name] = _right(logits, target)
+            known = int((target != UNKNOWN).sum())
+            if known:  # few scenes have an order
+                total = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="sum")
+                loss = loss + total / known
+                right[name] = _right(logits, target)
         off = table[..., at:] - 4 * facts.path
         loss = loss + ((off**2).mean(-1) * facts.present).sum() * 6 / facts.present.sum().clamp(min=1)
         return loss, right

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt4video.errors import InputError
+from gpt4video.training import start
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def run(
     last checkpoint, and the resumed run is the same as one that was never killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    start.into(task.modules, folder)
     parameters = [p for m in task.modules.values() for p in m.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
@@ -134,8 +136,7 @@ def run(
     step = _load(path, task, optimizer, average) if resume and path.exists() else 0
     end = min(config.steps, stop_at or config.steps)
     progress, saved = _Progress(config.steps, first=step), time.monotonic()
-    sums: dict[str, float] = {}
-    summed = 0
+    seen: dict[str, list[float]] = {}
     kind = device().type
     with _asked_to_stop() as stopping:
         while step < end:
@@ -153,12 +154,11 @@ def run(
             for mean, parameter in zip(average, parameters, strict=bool(average)):
                 mean.lerp_(parameter.detach(), 1 - decay)
             for key, value in {"loss": float(loss.detach()), **figures}.items():
-                sums[key] = sums.get(key, 0.0) + value
-            summed += 1
+                seen.setdefault(key, []).append(value)
             if step % config.log_every == 0:
-                means = {key: value / summed for key, value in sums.items()}
+                means = {key: math.fsum(values) / len(values) for key, values in seen.items()}
                 print(progress.line(step, means), file=sys.stderr, flush=True)
-                sums, summed = {}, 0
+                seen = {}
             if stopping or step == end or time.monotonic() - saved > config.save_seconds:
                 _save(path, task, optimizer, average, step)
                 saved = time.monotonic()

@@ -1,12 +1,12 @@
 """Notes as embeddings, and the many small conversations that teach to read them.
 
 embed(table, scenes)   (B, LINES, D): the sum of the embeddings of each line's words, of unit mean square
-quiz(rng, source)      one question about one video, of every kind alike; or a wish to have it changed
+quiz(rng, source)      a few questions about one video, or a wish to have it changed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.tokenizer import encode_text
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
+from gpt4video.shapes.language.drills import drills
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.language.questions import KINDS, sample_question
 from gpt4video.shapes.language.systems import system
@@ -69,20 +70,35 @@ def read_with(model: BackboneForCausalLM, rows: Rows, soft_BSD: Tensor | None, v
     return logits
 
 
-def asked(scene: Scene, kind: str | None, rng: np.random.Generator) -> Dialogue | None:
-    """A conversation of one question about a posted scene; None where it has none of that kind."""
-    qa = sample_question(scene, rng, "training", kind)
-    if qa is None:
+def asked(scene: Scene, kinds: Sequence[str | None], rng: np.random.Generator) -> Dialogue | None:
+    """A conversation of questions of these kinds about a posted scene; None where it has none of them."""
+    found = [qa for kind in kinds if (qa := sample_question(scene, rng, "training", kind))]
+    if not found:
         return None
-    turns = (Turn("user", qa.question, (0,), bool(rng.random() < 0.35)), Turn("assistant", qa.answer))
-    return Dialogue((scene,), turns, "qa", system=system(rng, "training"))
+    turns: list[Turn] = []
+    for qa in found:
+        turns += [Turn("user", qa.question, () if turns else (0,)), Turn("assistant", qa.answer)]
+    return Dialogue((scene,), tuple(turns), "qa", system=system(rng, "training"))
 
 
-def quiz(rng: np.random.Generator, source: Source, edits: float) -> Dialogue:
-    """One question about one scene, of every kind alike; in a share of `edits`, a change to it."""
-    if rng.random() < edits:
+QUIZ = {"yesno": 3.5, "relation": 2.5, "order": 2.0, "color": 1.5, "shape": 1.5, "motion": 1.5, "event": 1.5}
+"""How much more often kinds are asked than others: what takes two facts has to be seen more often."""
+_P = np.array([QUIZ.get(kind, 0.7) for kind in KINDS])
+LENGTHS = (1, 1, 2, 3, 4, 5)
+"""Questions in one conversation: the notes are then read once for all of them."""
+
+
+def quiz(rng: np.random.Generator, source: Source, edits: float, terse: float = 0.0) -> Dialogue:
+    """A few questions about one scene; in a share of `edits`, a change to it, and of `terse`, drills."""
+    toss = rng.random()
+    if toss < edits:
         return sample_dialogue(rng, "training", {"edit_posted": 1.0}, source)
+    if toss < edits + terse:
+        while len((scene := source(rng, "training", POSTED)).things) < 2:
+            pass
+        return Dialogue((scene,), drills(scene, rng, int(rng.integers(6, 13))), "qa")
     scene, found = source(rng, "training", POSTED), None
     while found is None:
-        found = asked(scene, str(rng.choice(list(KINDS))), rng)
+        kinds = rng.choice(list(KINDS), int(rng.choice(LENGTHS)), p=_P / _P.sum())
+        found = asked(scene, [str(kind) for kind in kinds], rng)
     return found

@@ -19,8 +19,10 @@ from pathlib import Path
 import torch
 import yaml
 
+from gpt4video.checkpoint import EMBEDDED
 from gpt4video.config import read, read_yaml, resolve
 from gpt4video.errors import ConfigError, InputError
+from gpt4video.training import start
 from gpt4video.training.data import NUM_FRAMES
 from gpt4video.training.stages import clip, drawer, language, seeing, vae
 from gpt4video.training.stages.vae import VaeConfig
@@ -174,6 +176,8 @@ def train_main(args: argparse.Namespace) -> int:
     unknown = [s for s in args.stage if s not in STAGES]
     if unknown:
         raise InputError(f"There is no stage {unknown[0]!r}; there are {', '.join(STAGES)}.", param="stage")
+    if args.start and not args.stage:
+        raise InputError("--start needs --stage: which stages begin from the checkpoint?", param="start")
     if config.threads:
         torch.set_num_threads(config.threads)
     for name in args.stage or STAGES:
@@ -183,6 +187,10 @@ def train_main(args: argparse.Namespace) -> int:
             continue
         if (folder / "state.pt").exists() and not args.resume:
             raise InputError(f"{folder} holds an earlier run: add --resume to go on, or remove it.")
+        if not args.resume:
+            (folder / start.START_NAME).unlink(missing_ok=True)
+        if args.start:
+            start.begin(name, EMBEDDED if args.start == EMBEDDED.name else Path(args.start), folder)
         print(f"{name}: begins", file=sys.stderr)
         config.checkpoint.mkdir(parents=True, exist_ok=True)
         STAGES[name](config, args.resume)

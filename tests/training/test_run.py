@@ -1,10 +1,14 @@
 """`gpt4video train` from nothing to a checkpoint that opens, with every stage made tiny."""
 
 import asyncio
+import re
+import shutil
 
 import pytest
+import torch
 import yaml
 from diffusers import DiffusionPipeline
+from safetensors.torch import load_file
 
 import gpt4video
 from gpt4video.cli import main
@@ -14,6 +18,7 @@ from gpt4video.shapes.world import Scene, Thing
 from gpt4video.training import data
 from gpt4video.training.run import STAGES, read_training
 from gpt4video.training.stages import drawer, seeing
+from gpt4video.training.start import PLACES
 from gpt4video.video import Clip
 
 LOOP = {"steps": 2, "warmup": 1, "log_every": 1}
@@ -115,6 +120,37 @@ def test_an_unfinished_run_is_not_thrown_away(trained, capsys):
         assert "--resume" in capsys.readouterr().err
     finally:
         (folder / "vae" / "done").touch()
+
+
+@pytest.mark.parametrize("stage", ["language", "abstractor", "motion"])
+def test_a_stage_begins_from_a_checkpoint_and_goes_on_from_its_own_state(trained, tmp_path, capsys, stage):
+    folder, _ = trained
+    slow = {**TINY, stage: {**TINY[stage], "loop": {**LOOP, "learning_rate": 1e-30, "weight_decay": 0.0}}}
+    training = {"folder": str(tmp_path), "checkpoint": str(tmp_path / "checkpoint"), "stages": slow}
+    config = tmp_path / "again.yaml"
+    config.write_text(yaml.safe_dump({"training": training}))
+    for made in ("checkpoint", "pool", "latents", "language", "abstractor", "frames"):
+        shutil.copytree(folder / made, tmp_path / made)
+    shutil.rmtree(tmp_path / stage, ignore_errors=True)
+    capsys.readouterr()
+    start = ["--start", str(folder / "checkpoint")]
+    assert main(["train", "--config", str(config), "--stage", stage, *start]) == 0
+    state = torch.load(tmp_path / stage / "state.pt", weights_only=True)
+    module, place = next(iter(PLACES[stage].items()))
+    assert not re.search(rf"{module}: \d", capsys.readouterr().err), "it is given whole"
+    given: dict[str, torch.Tensor] = {}
+    for file in (folder / "checkpoint" / place).glob("*.safetensors"):
+        given |= load_file(file)
+    for name, tensor in given.items():
+        torch.testing.assert_close(state["modules"][module][name], tensor.float(), rtol=1e-6, atol=1e-7)
+
+
+def test_what_cannot_begin_from_a_checkpoint_is_one_line(trained, capsys):
+    folder, config = trained
+    start = ["--resume", "--start", str(folder / "checkpoint")]
+    for more, said in ((["--stage", "frames"], "'frames' cannot begin"), ([], "--start needs --stage")):
+        assert main(["train", "--config", str(config), *start, *more]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_the_shipped_config_reads():

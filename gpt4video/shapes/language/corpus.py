@@ -36,8 +36,7 @@ def as_text(dialogue: Dialogue) -> str:
     lines = []
     for turn in dialogue.turns:
         videos = " ".join(f"[Video: {shown(dialogue.scenes[k])}]" for k in turn.videos)
-        parts = [turn.text, videos] if turn.videos_last else [videos, turn.text]
-        lines.append(f"{turn.role.capitalize()}: {' '.join(p for p in parts if p)}")
+        lines.append(f"{turn.role.capitalize()}: {' '.join(p for p in (videos, turn.text) if p)}")
     return "\n".join(lines)
 
 

@@ -28,8 +28,6 @@ class Turn:
     """An assistant's text holds the instruction in place."""
     videos: tuple[int, ...] = ()
     """Scenes of the dialogue that a user posts with this turn."""
-    videos_last: bool = False
-    """The videos stand after the text, not before it."""
     act: Act | None = None
     draws: Request | None = None
     """What is asked for in whole, where the reply draws."""
@@ -94,7 +92,7 @@ class Talk:
     turns: list[Turn] = field(default_factory=list)
 
     def says(self, text: str, videos: tuple[int, ...] = ()) -> None:
-        self.turns.append(Turn("user", text, videos, bool(self.rng.random() < 0.35)))
+        self.turns.append(Turn("user", text, videos))
 
     def replies(self, text: str, act: Act, qa: QA | None = None) -> None:
         self.turns.append(Turn("assistant", text, act=act, qa=qa))

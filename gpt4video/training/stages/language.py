@@ -48,10 +48,12 @@ class LanguageConfig:
     """Texts that the tokenizer is made from."""
     dialogues: int = 16
     """Conversations in a step."""
-    quiz: int = 96
-    """Questions and changes in a step, each about a scene and in a conversation of its own."""
+    quiz: int = 64
+    """Conversations of questions about one scene, or of a change to it, in a step."""
     edits: float = 0.2
     """Share of changes among them."""
+    terse: float = 0.4
+    """Share of drills among them."""
     noise: float = 0.2
     """Standard deviation of what is added to notes of unit mean square: an abstractor's are never exact."""
     row: int = 512
@@ -109,7 +111,7 @@ class LanguageTask:
         """Weighted cross-entropy on fresh conversations."""
         rng, config = randomness.numpy, self.config
         talks = [sample_dialogue(rng) for _ in range(config.dialogues)]
-        talks += [quiz(rng, sample_scene, config.edits) for _ in range(config.quiz)]
+        talks += [quiz(rng, sample_scene, config.edits, config.terse) for _ in range(config.quiz)]
         scenes: list[Scene] = []
         examples: list[Example] = []
         for talk in talks:

@@ -75,12 +75,14 @@ class InstructStage:
     batch: int = 24
     """Conversations in a step."""
     quiz: int = 24
-    """Clips in a step that are each asked some questions more, every one in a conversation of its own: the
+    """Clips in a step that are each asked some questions more, in conversations of their own: the
     soft tokens are made once, and most of what is read is then an answer."""
     questions: int = 4
-    """Questions about each of them."""
+    """Conversations about each of them."""
     edits: float = 0.2
     """Share of those in whose place the clip is to be drawn again with a change, where it can be."""
+    terse: float = 0.35
+    """Share of drills among them, where the clip shows two objects or three."""
     looked: int = 36
     """Clips in a step of which the facts are asked, those of the conversations among them."""
     row: int = 512
@@ -237,7 +239,7 @@ class SeeingTask:
         posting = Posting(self.views)
         if isinstance(self.stage, AbstractorStage):
             kind = "describe" if rng.random() < self.stage.captions else None
-            found = asked(posting(rng, "training", POSTED), kind, rng)
+            found = asked(posting(rng, "training", POSTED), [kind], rng)
             assert found is not None, "every scene can be described"
             talk = found
         else:
@@ -252,11 +254,13 @@ class SeeingTask:
         return example
 
     def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
-        """Questions about one clip, of every kind alike, and changes to it; each a conversation."""
+        """Conversations about one clip: questions, and changes to it."""
         only = int(rng.integers(len(self.views)))
-        edits = stage.edits if allows(POSTED_TO_COPY, self.views[only].scene) else 0.0
+        scene = self.views[only].scene
+        edits = stage.edits if allows(POSTED_TO_COPY, scene) else 0.0
+        terse = stage.terse if len(scene.things) > 1 else 0.0
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
-        return [self.encode(quiz(rng, posting, edits), posting) for posting in postings]
+        return [self.encode(quiz(rng, posting, edits, terse), posting) for posting in postings]
 
     def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Patch tokens (T, P, C) and times (T,) of a view; with `rng`, without a frame or two of them."""
