@@ -49,7 +49,9 @@ def model():
 def engine(model):
     engine = TorchEngine(model)
     yield engine
+    assert engine.alive
     engine.close()
+    assert not engine.alive
 
 
 def prompt(length, seed=0):

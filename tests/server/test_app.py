@@ -47,6 +47,15 @@ def test_a_model_that_cannot_be_loaded_is_said_so():
         assert "path" not in http.get("/ready").text
 
 
+@pytest.mark.parametrize("part", ["language_model", "drawer"])
+def test_health_tells_that_a_worker_has_ended(http, assistant, part):
+    assert http.get("/health").status_code == 200
+    getattr(assistant, part).alive = False
+    sick = http.get("/health")
+    assert (sick.status_code, sick.json()["error"]["code"]) == (503, "engine_unavailable")
+    assert part.replace("_", " ") in sick.json()["error"]["message"]
+
+
 def test_models_tell_what_they_can_do(sdk):
     [model] = sdk.models.list()
     assert sdk.models.retrieve("gpt4video") == model

@@ -24,7 +24,7 @@ def ground(tmp_path) -> Iterator[Ground]:
 
 @pytest.fixture
 def postgres_url(postgres_server) -> str:
-    return postgres.new_database(postgres_server)
+    return postgres.emptied(postgres_server)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from server.state.tables import files, videos
 def database_url(request, tmp_path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "state.db")
-    return postgres.new_database(request.getfixturevalue("postgres_server"))
+    return postgres.emptied(request.getfixturevalue("postgres_server"))
 
 
 @pytest_asyncio.fixture
