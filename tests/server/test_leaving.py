@@ -119,8 +119,12 @@ def test_who_leaves_while_queued_is_never_read(spoken, speaker):
         speaker.gate.let(1)
         until(lambda: speaker.stats().waiting == 0, PATIENCE)
         assert speaker.stats().running == 1
-    speaker.gate.let(3)
-    until(lambda: speaker.stats().running == 0, PATIENCE)
+
+    def free() -> bool:
+        speaker.gate.let(1)  # as many as it takes: the server may be slow to see that the first has left, too
+        return speaker.stats().running == 0
+
+    until(free, PATIENCE)
 
 
 @pytest.mark.parametrize("passes", [2, 40], ids=["while the prompt is read", "while words are written"])
