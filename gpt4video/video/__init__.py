@@ -1,6 +1,7 @@
 """Bytes to frames and back: `Clip`, how its frames are chosen, and an H.264 writer for browsers.
 
 a file or bytes -> container.py   what is it? an allow-list on the first bytes
+                -> whole.py       is all of it there?
                 -> pyav.py        its timeline: every frame's time, read without decoding
                 -> timeline.py    which frames `Sampling` wants
                 -> pyav.py        those frames, and no more than they need, decoded

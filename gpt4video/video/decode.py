@@ -45,7 +45,8 @@ def open_video(
     has_left   is asked before every packet; once it says True, nobody wants the frames and `Left` is raised
 
     Frames are upright, with square pixels; what is transparent lets white through. Times are seconds from the
-    video's first frame. A damaged or truncated file gives the frames that can be decoded.
+    video's first frame. A damaged file gives the frames that can be decoded, as long as they are most of
+    those looked at; one that is cut short (`whole.py`) is refused.
 
     Raises `VideoError` (`invalid_video`, `unsupported_video_format`, `unsupported_video_codec`,
     `no_video_stream`, `video_too_large`, `video_too_long`), and `InputError` for a file that is not there or

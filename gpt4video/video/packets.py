@@ -156,14 +156,18 @@ class Run:
     def take(self, frames: Iterable[Any], *, last: bool = False) -> Iterator[tuple[int, Any]]:
         """(time stamp, frame) of what is wanted among the decoder's next frames; `last` if no more come.
 
-        Where no frame comes at the time wanted, it is the one on screen at that time.
+        Where no frame comes at the time wanted, it is the one on screen at that time. None stands for a frame
+        that the decoder itself finds damaged.
         """
         for frame in frames:
             pts = frame.pts
             if self.shown is not None:
                 pts = self.shown[self._count] if self._count < len(self.shown) else None
                 self._count += 1
-            if pts is None or frame.is_corrupt:
+            if pts is None:
+                continue
+            if frame.is_corrupt:
+                yield pts, None
                 continue
             while self.wanted and self.wanted[0] < pts:
                 yield from self._give()

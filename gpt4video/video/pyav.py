@@ -27,6 +27,7 @@ from gpt4video.video.container import FORMATS
 from gpt4video.video.packets import Packets, Run
 from gpt4video.video.reader import HasLeft, Left, Limits, Media, VideoInfo, shown_size, stays
 from gpt4video.video.timeline import Indices
+from gpt4video.video.whole import demand_samples, demand_whole
 
 CODECS = {
     *(
@@ -53,6 +54,9 @@ _IDR = {
 }
 """The beginning of a picture that closes all before it (H.264 NAL unit type 5; H.265 types 19 and 20)."""
 
+_QUIET = {"hevc"}
+"""Codecs whose decoder says nothing of a frame that it cannot make sense of: it leaves it out."""
+
 _BROKEN = (av.error.FFmpegError, OSError, ValueError)
 """What PyAV raises for damaged files; some of FFmpeg's codes come as plain OSError."""
 
@@ -62,14 +66,18 @@ class PyAVReader:
 
     def __init__(self, media: Media, container: str, limits: Limits, has_left: HasLeft = stays) -> None:
         self._media, self._container, self._limits, self._has_left = media, container, limits, has_left
+        size = demand_whole(media, container)
         with self._open() as file:
             stream = self._stream(file)
+            demand_samples(stream.index_entries, container, size)
             self.codec = _codec_name(stream)
             self.packets = self._walk(file, stream)
         self.timeline = self.packets.timeline()
         self.decoded = 0
         """Packets handed to the decoder so far: what the work is counted in."""
         self._bytes = 0
+        self._spoilt: set[int | None] = set()
+        """Time stamps of frames that the decoder has complained of."""
 
     @property
     def info(self) -> VideoInfo:
@@ -82,21 +90,30 @@ class PyAVReader:
 
     def frames(self, indices: Indices, max_side: int | None) -> tuple[NDArray[np.uint8], Indices]:
         """(T, H, W, 3) uint8 RGB, upright, and the indices they belong to; see `Reader.frames`."""
+        wanted = {self.packets.shown[i] for i in indices.tolist()}
         found: dict[int, NDArray[np.uint8]] = {}
         with self._open() as file:
             stream = self._stream(file)
             aspect = float(stream.sample_aspect_ratio or 1)
             for pts, frame in self._decode(file, stream, indices.tolist()):
                 try:
-                    image = _upright(frame, aspect, max_side, self._limits.max_threads)
+                    image = _upright(frame, aspect, max_side, self._limits.max_threads) if frame else None
                 except _BROKEN:
-                    continue  # a damaged header may claim colours that nothing can convert
+                    image = None  # a damaged header may claim colours that nothing can convert
+                if image is None:
+                    self._spoilt.add(pts)
+                    continue
                 if not found:
                     height, width, _ = image.shape
                     self._limits.check_output(len(indices), width, height)
                 elif image.shape[:2] != (height, width):  # the size changed on the way: the first one stands
                     image = np.asarray(Image.fromarray(image).resize((width, height)))
                 found[pts] = image
+        spoilt = wanted & self._spoilt if self.codec not in _QUIET else wanted - set(found)
+        if 2 * len(spoilt) > len(wanted):
+            raise VideoError(
+                f"The file is damaged: {len(spoilt)} of the {len(wanted)} frames looked at cannot be decoded."
+            )
         if not found:
             raise VideoError("No frame of the video could be decoded: the file is damaged or cut short.")
         kept = sorted(found)
@@ -164,7 +181,7 @@ class PyAVReader:
         return not ordered or _IDR[self.codec].search(bytes(packet)) is not None
 
     def _decode(self, file: Any, stream: Any, indices: list[int]) -> Iterator[tuple[int, Any]]:
-        """The second pass: (time stamp, frame) of each frame wanted, as far as they can be decoded."""
+        """The second pass: (time stamp, frame) of each frame wanted; None for those found damaged."""
         runs = self.packets.plan(indices)
         run = Run(0, [], 0)
         for place, packet in enumerate(self._demux(file, stream)):
@@ -175,17 +192,18 @@ class PyAVReader:
                 run = runs.pop(0)
             if run.wanted:
                 self.decoded += 1
-                yield from run.take(self._decoded(stream, packet))
+                yield from run.take(self._decoded(stream, packet, self.packets.pts[place]))
             elif not runs:
                 return
         yield from run.take(self._decoded(stream, None), last=True)
 
-    def _decoded(self, stream: Any, packet: Any) -> list[Any]:
+    def _decoded(self, stream: Any, packet: Any, pts: int | None = None) -> list[Any]:
         """The frames that come out when `packet` goes in; None empties the decoder. Each is measured."""
         try:
             frames = list(stream.codec_context.decode(packet))
         except _BROKEN:
             frames = []  # one damaged packet does not spoil the others
+            self._spoilt.add(pts)
         # Sizes may change on the way. One above the limit brings no frame, but the decoder has noted it.
         for sized in (stream.codec_context, *frames):
             self._limits.check_frame(sized.width, sized.height)

@@ -265,21 +265,19 @@ def test_sound_beside_the_video_does_not_matter(mp4, tmp_path):
     assert clip.duration == pytest.approx(2.0)
 
 
-def test_a_file_cut_short_gives_what_decodes(master, tmp_path, folder, needs_ffmpeg):
-    front = files.transcode(
-        master, tmp_path / "front.mp4", *files.ENCODERS["h264"], "-movflags", "+faststart"
-    )
-    for path in (front, files.transcode(master, tmp_path / "x.mkv", *files.ENCODERS["h264"])):
-        data = path.read_bytes()
-        seen = files.numbers(open_video(data[: len(data) * 85 // 100], EVERY).frames)
-        assert 4 <= len(seen) < 16 and seen == sorted(set(seen)) and seen[0] == 0
+def test_a_stream_that_breaks_off_gives_what_decodes(mp4, tmp_path):
+    """What never said how long it is; `test_whole.py` has those that did."""
+    files.ffmpeg("-i", mp4, "-c", "copy", tmp_path / "x.ts")
+    data = (tmp_path / "x.ts").read_bytes()
+    seen = files.numbers(open_video(data[: len(data) * 85 // 100], EVERY).frames)
+    assert 4 <= len(seen) < 16 and seen == sorted(set(seen)) and seen[0] == 0
 
 
 def test_an_mp4_without_its_index_is_damaged(mp4):
     data = mp4.read_bytes()
     assert data.find(b"moov") > data.find(b"mdat")
     with pytest.raises(VideoError, match="damaged or cut short") as caught:
-        open_video(data[: len(data) // 2])
+        open_video(data[: data.find(b"moov") - 4])
     assert caught.value.code == "invalid_video"
 
 

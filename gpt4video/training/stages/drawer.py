@@ -3,16 +3,20 @@
 `frames`   a UNet2DConditionModel learns what things look like; a frame costs a sixteenth of a clip
 `motion`   a UNetMotionModel made of it learns how they move (Guo et al. 2023, arXiv 2307.04725)
 
+Clips are staged (`gpt4video/shapes/staging.py`): the words nearly decide what is drawn.
 v-prediction with zero terminal SNR (Lin et al. 2023, arXiv 2305.08891): with the usual schedules the noisiest
 step still shows the mean brightness, and a black background comes out grey. Most training steps draw their
-time from those that sampling visits, since eight steps visit only eight.
+time from those that sampling visits, since eight steps visit only eight. Each noise level counts by its own
+measure (Karras et al. 2023, arXiv 2312.02696), or the noisiest, where most cannot be known, would have most
+of the gradient. Places count alike: with a weight for objects, the mean that is learned is one of scenes with
+more of them, and more are drawn.
 Suffixes: B batch, T frames, C latent channels, h and w latent height and width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,18 +33,20 @@ from diffusers import (
 )
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel
 
 from gpt4video.generation import DrawerConfig, PreviewMap
 from gpt4video.models.clip import ClipEncoder
 from gpt4video.models.convert import to_hf_text_model
 from gpt4video.models.tokenizer import load_tokenizer
-from gpt4video.shapes.language.describe import paraphrase, prompt, request_of
+from gpt4video.shapes.language.describe import paraphrase, prompt
 from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
-from gpt4video.shapes.world import Mix, Scene, sample_scene
+from gpt4video.shapes.staging import sample_staged, told
+from gpt4video.shapes.world import Mix, Scene
 from gpt4video.training.data import fingerprint
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
-from gpt4video.training.stages.vae import to_tensor, weights_of
+from gpt4video.training.stages.vae import to_tensor
 
 MIX = Mix(counts=(0.62, 0.32, 0.06), events=0.0, order=0.0, durations=(2.0, 2.0))
 """What the drawer learns: two seconds, mostly one object."""
@@ -70,8 +76,6 @@ class DrawerStage:
     """Share of prompts that are left empty, for classifier-free guidance."""
     steps: int = 8
     """Denoising steps of the pipeline."""
-    objects: float = 4.0
-    """How much the latents of objects count; those of the background count 1."""
     on_grid: float = 0.7
     """Share of training steps at the times that sampling visits."""
     guidance: float = 3.0
@@ -127,6 +131,36 @@ def with_motion(unet: UNet2DConditionModel, stage: DrawerStage) -> UNetMotionMod
     return UNetMotionModel.from_unet2d(unet, adapter)
 
 
+class LogVariance(nn.Module):
+    """How large the loss is at each time, as a logarithm: what it is measured by.
+
+    The minimum over `u` of `loss / exp(u) + u` is the loss's own logarithm, and then every time counts 1.
+    """
+
+    def __init__(self, bands: int = 16) -> None:
+        super().__init__()
+        self.register_buffer("periods", torch.pi * torch.arange(1, bands + 1) / 1000, persistent=False)
+        self.out = nn.Linear(bands, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.constant_(self.out.bias, -2.0)
+
+    def forward(self, times_B: Tensor) -> Tensor:
+        """Times 0 to 999 to logarithms, both (B,)."""
+        waves: Tensor = torch.cos(times_B[:, None] * self.periods)
+        with torch.autocast(times_B.device.type, enabled=False):
+            logarithms: Tensor = self.out(waves)
+        return logarithms[:, 0]
+
+
+def attention(on: torch.device) -> AbstractContextManager[None]:
+    """Attention written out where torch's own is slower: 16 bits on a CPU, by five times on the way back."""
+    return (
+        sdpa_kernel(SDPBackend.MATH)
+        if on.type == "cpu" and torch.is_autocast_enabled("cpu")
+        else nullcontext()
+    )
+
+
 @contextmanager
 def frames_at(unet: nn.Module, indices: NDArray[np.intp]) -> Iterator[None]:
     """Within it, the motion modules take the frames they get for those at `indices` of a clip."""
@@ -153,12 +187,12 @@ class Latents:
     def make(cls, vae: AutoencoderKL, count: int, folder: Path) -> Latents:
         """Draw and encode `count` clips, or go on where this was left."""
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"clips-{fingerprint(vae.encoder, vae.quant_conv)}"
+        name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}"
         chunks, scenes = [], []
         for i in range(-(-count // BATCH)):
             chunk = folder / f"{name}-{i:03d}.npy"
             rng = np.random.default_rng([11, i])
-            made = [sample_scene(rng, "training", MIX) for _ in range(BATCH)]
+            made = [sample_staged(rng, "training", MIX) for _ in range(BATCH)]
             if not chunk.exists():
                 values = [
                     vae.encode(to_tensor(render(s)).to(device())).latent_dist.mean * vae.config.scaling_factor
@@ -200,13 +234,14 @@ class DrawerTask:
         self.scheduler = scheduler()
         self.scheduler.set_timesteps(stage.steps)
         self.grid = self.scheduler.timesteps.clone()
-        self.modules: dict[str, nn.Module] = {"unet": self.unet}
+        self.spread = LogVariance().to(device())
+        self.modules: dict[str, nn.Module] = {"unet": self.unet, "spread": self.spread}
 
     def say(self, scene: Scene, rng: np.random.Generator) -> str:
         """A prompt that is true of the scene."""
         if rng.random() < self.stage.drop:
             return ""
-        request = request_of(scene, rng)
+        request = told(scene, rng)
         return prompt(request) if rng.random() < 0.7 else paraphrase(request, rng, "training")
 
     def states(self, texts: list[str]) -> Tensor:
@@ -230,7 +265,7 @@ class DrawerTask:
         return torch.where(on_grid, visited, anywhere)
 
     def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Squared error of the velocity, objects above all."""
+        """Squared error of the velocity, each noise level by its own measure."""
         rng, stage = randomness.numpy, self.stage
         stride = int(rng.choice(stage.strides)) if stage.kind == "motion" else NUM_FRAMES
         count = stage.batch * stride // NUM_FRAMES
@@ -247,13 +282,16 @@ class DrawerTask:
         noised = self.scheduler.add_noise(x, noise, times).to(device())
         target = self.scheduler.get_velocity(x, noise, times).to(device())
         times = times.to(device())
-        if stage.kind == "frames":
-            guess = self.unet(noised, times, states).sample
-        else:
-            with frames_at(self.unet, indices):
-                guess = self.unet(noised, times, states.repeat_interleave(len(indices), 0)).sample
-        weights = weights_of(x, stage.objects).to(device())
-        return (weights * (guess.float() - target) ** 2).mean() / weights.mean(), {}
+        with attention(noised.device):
+            if stage.kind == "frames":
+                guess = self.unet(noised, times, states).sample
+            else:
+                with frames_at(self.unet, indices):
+                    guess = self.unet(noised, times, states.repeat_interleave(len(indices), 0)).sample
+        error_B = (guess.float() - target).square().flatten(1).mean(1)
+        spread_B = self.spread(times)
+        measured = (error_B / spread_B.exp() + spread_B).mean()
+        return measured, {"velocity": float(error_B.detach().mean())}
 
 
 def train(
