@@ -29,7 +29,7 @@ from gpt4video.messages import (
     VideoRequested,
 )
 from gpt4video.stages import stage
-from server.errors import ApiError, as_api_error
+from server.errors import DATABASE, ApiError, as_api_error, code_of
 from server.leases import Leases
 from server.media import data_url, variants
 from server.state.blobs import Blobs, Draft
@@ -115,7 +115,7 @@ class Drawings:
             return record
         match event:
             case VideoRequested():
-                [record] = await self._queue.placed([record])
+                record = await self._placed(record)
             case VideoProgress():
                 record = await self._progressed(record, event)
             case VideoDone():
@@ -137,6 +137,13 @@ class Drawings:
         self._held[event.index], self._records[event.index] = lease, record
         return record
 
+    async def _placed(self, record: VideoRecord) -> VideoRecord:
+        try:
+            [record] = await self._queue.placed([record])
+        except ApiError as error:  # a place is not worth a drawing
+            log.warning("The place of %s is not known: %s", record.id, error.detail)
+        return record
+
     async def _progressed(self, record: VideoRecord, event: VideoProgress) -> VideoRecord:
         record = replace(
             record,
@@ -154,7 +161,7 @@ class Drawings:
             except Lost:
                 self._leases.lose(self._held[event.index])
             except ApiError as error:  # the next step will tell it, and the last one has to
-                log.warning("The progress of %s was not kept: %s", record.id, error.detail)
+                log.info("The progress of %s was not kept: %s", record.id, error.detail)
         return record
 
     async def _preview(self, event: VideoProgress) -> str | None:
@@ -188,6 +195,8 @@ class Drawings:
                     await drafts[name].write(data)
                 return await self._end(event.index, done, drafts)
         except (ApiError, OSError) as error:
+            if code_of(error) in DATABASE:  # it could not even be told that it failed
+                raise
             log.warning("The bytes of %s were not kept: %r", record.id, error)
             told = as_api_error(error).body["error"]
             return await self._end(event.index, failed(record, str(told["code"]), str(told["message"])))
@@ -195,7 +204,11 @@ class Drawings:
     async def _end(
         self, index: int, record: VideoRecord, drafts: Mapping[str, Draft] = NOTHING
     ) -> VideoRecord:
-        """Tell how it ended; where it is not ours any more, it was cancelled."""
+        """Tell how it ended; where it is not ours any more, it was cancelled.
+
+        Raises `ApiError` where the database could not be reached in the time of a lease. Nobody keeps it then:
+        when it has run out, somebody else draws the video or says that it failed.
+        """
         lease = self._held[index]
         try:
             await self._queue.finish(lease, record, drafts)
@@ -208,7 +221,7 @@ class Drawings:
     async def abandon(self, code: str = "cancelled", message: str = "The drawing was stopped.") -> None:
         """Whatever is unfinished will not come."""
         for index, record in self._records.items():
-            if not record.finished and index in self._held:
+            if not record.finished and self._held.get(index) in self._leases:
                 self._records[index] = await self._end(index, failed(record, code, message))
 
 

@@ -49,9 +49,9 @@ class ApiError(HTTPException):
         self.body = {"error": {"message": message, "type": type, "param": param, "code": code}}
 
 
-def code_of(error: ApiError) -> str | None:
-    """Its slug."""
-    return error.body["error"]["code"]
+def code_of(error: BaseException) -> str | None:
+    """Its slug, where it is an answer of ours."""
+    return error.body["error"]["code"] if isinstance(error, ApiError) else None
 
 
 class ClientGone(Exception):
@@ -100,6 +100,9 @@ def database_away() -> ApiError:
         503, message, type="server_error", code="database_unavailable", headers={"Retry-After": "5"}
     )
 
+
+DATABASE = ("database_busy", "database_unavailable")
+"""Slugs of errors that may be over in a moment, though nothing was done to mend them."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """A full disk, a used-up quota, a file over the process's limit."""

@@ -24,7 +24,7 @@ from gpt4video.messages import (
     VideoRequested,
 )
 from server.drawings import Drawings, blank, failed
-from server.errors import ApiError, as_api_error
+from server.errors import DATABASE, ApiError, as_api_error, code_of
 from server.leases import Leases
 from server.state.queue import Lease, Lost, Queue
 from server.state.records import VideoRecord
@@ -49,13 +49,15 @@ class Jobs:
         leases: Leases,
         drawings: Callable[[str], Drawings],
         model: str,
+        most_seconds: float,
     ) -> None:
-        """`drawings(owner)` makes the records of one drawing."""
+        """`drawings(owner)` makes the records of one drawing, which may take `most_seconds`."""
         self._queue = queue
         self._videos = videos
         self._leases = leases
         self._drawings = drawings
         self._model = model
+        self._most_seconds = most_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._drawing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -141,7 +143,8 @@ class Jobs:
             self._drawing.cancel()
             await asyncio.wait({self._drawing})
             if lease in self._leases:
-                await self._queue.give_back(lease)
+                with suppress(ApiError):  # then it runs out
+                    await self._queue.give_back(lease)
             raise
         finally:
             self._leases.drop(lease)
@@ -152,23 +155,32 @@ class Jobs:
         drawings = self._drawings(record.owner)
         drawings.adopt(record, lease)
         options = DrawOptions(record.seconds, record.size, record.steps, record.guidance, record.seed)
+        timer = asyncio.timeout(self._most_seconds)
         try:
-            async with aclosing(assistant.draw(record.prompt or "", options)) as events:
+            async with timer, aclosing(assistant.draw(record.prompt or "", options)) as events:
                 async for event in events:
                     if isinstance(event, VideoRequested | VideoProgress | VideoDone | VideoFailed):
                         record = await drawings.take(event)
-        except Lost:
-            return
         except Exception as error:
-            if not isinstance(error, Gpt4VideoError | ApiError):
-                log.exception("The drawing of %s broke.", record.id)
-            shown = as_api_error(error).body["error"]
+            await self._failed(record, lease, self._too_long() if timer.expired() else error)
+
+    async def _failed(self, record: VideoRecord, lease: Lease, error: Exception) -> None:
+        """Tell why a drawing broke, unless the database is what broke it: then the lease runs out."""
+        if not isinstance(error, Gpt4VideoError | ApiError):
+            log.error("The drawing of %s broke.", record.id, exc_info=error)
+        shown = as_api_error(error).body["error"]
+        with suppress(Lost):
             try:
-                await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
-            except Lost:
-                return
-            except ApiError as away:  # the lease runs out, and the next server tries again
-                log.warning("The end of %s was not kept: %s", record.id, away.detail)
+                if code_of(error) not in DATABASE:  # else it was tried for long enough
+                    await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
+                    return
+            except ApiError as away:
+                error = away
+            log.warning("The end of %s was not kept; the next server draws it: %s", record.id, error)
+
+    def _too_long(self) -> ApiError:
+        message = f"The drawing took longer than {self._most_seconds:g} seconds."
+        return ApiError(504, message, type="server_error", code="timeout")
 
     def drain(self) -> None:
         """Take no more jobs from now on."""

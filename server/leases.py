@@ -13,6 +13,9 @@ from collections.abc import Callable
 from server.errors import ApiError
 from server.state.queue import Lease, Queue
 
+SOON = 0.5
+"""Seconds until the next heartbeat after one that did not reach the database."""
+
 log = logging.getLogger("gpt4video.server")
 
 
@@ -49,13 +52,19 @@ class Leases:
 
     async def beat_forever(self) -> None:
         """The heartbeat; also fails what other servers have left behind for good."""
+        away = False
         while True:
+            pause = self._queue.lease_seconds / 4
             try:
                 for lease in await self._queue.beat(list(self._held)):
                     self.lose(lease)
                 await self._queue.give_up()
+                away = False
             except ApiError as error:
-                log.warning("The heartbeat did not reach the database: %s", error.detail)
+                pause = min(pause, SOON)
+                if not away:  # once, not every time
+                    log.warning("The heartbeat did not reach the database: %s", error.detail)
+                away = True
             except Exception:
                 log.exception("The heartbeat stumbled.")
-            await asyncio.sleep(self._queue.lease_seconds / 4)
+            await asyncio.sleep(pause)

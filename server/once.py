@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.errors import bad_request
+from server.errors import ApiError, bad_request
 from server.service import owner_of, service_of
 from server.state.creations import Asked, Begun, Found
+
+log = logging.getLogger("gpt4video.server")
 
 GOOD_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -45,9 +49,13 @@ async def once(
     try:
         answer = await make(begun.object_id)
     except BaseException:  # the client may have left, too: then the work was stopped
-        await asyncio.shield(creations.undone(begun))
+        with suppress(ApiError):  # what cannot be taken back now runs out
+            await asyncio.shield(creations.undone(begun))
         raise
-    await creations.done(begun, answer)
+    try:
+        await creations.done(begun, answer)
+    except ApiError as error:  # it is made: who asks again finds it by its id
+        log.warning("An answer was not kept for those who ask again: %s", error.detail)
     return JSONResponse(answer)
 
 

@@ -91,7 +91,14 @@ class Service:
             self.shelf, settings.max_queued_videos, settings.lease_seconds, settings.max_attempts
         )
         self.leases = Leases(self.queue)
-        self.jobs = Jobs(self.queue, self.videos, self.leases, self._drawings, settings.model_id)
+        self.jobs = Jobs(
+            self.queue,
+            self.videos,
+            self.leases,
+            self._drawings,
+            settings.model_id,
+            settings.drawing_seconds,
+        )
         self.creations = Creations(self.database)
         self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)
         self._sweeping: asyncio.Task[None] | None = None

@@ -69,6 +69,8 @@ class Settings:
     """A server that does not show itself for so long has lost what it draws to the next one."""
     max_attempts: int = 3
     """How often a job is begun whose servers are killed, before it counts as failed."""
+    drawing_seconds: float = 3600.0
+    """Longest time that one job may be drawn; then it has failed as `timeout`."""
     video_lifetime: float | None = None
     """How long the bytes of a drawn video are kept, in seconds; None keeps them until they are deleted."""
     sweep_seconds: float = 60.0

@@ -2,6 +2,7 @@
 
     rows(query)      read: plain rows                         one(query)    the first of them, or None
     write(work)      `work(connection)` in one transaction, to its end even where the caller is cancelled
+    write(work, wait)   the same for what can be left out: its turn comes within `wait` seconds, or never
 
 SQLite runs in WAL mode: readers never wait. Its writers take turns: inside this process by a lock, between
 processes by SQLite's own, which is taken at the beginning of a transaction (`BEGIN IMMEDIATE`), because one
@@ -63,25 +64,25 @@ class Database:
     def __init__(self, url: str, busy_seconds: float = 5.0) -> None:
         """Raises `ConfigError` for a URL that nobody here can open; connects to nothing yet."""
         self.busy_seconds = busy_seconds
-        self._engine = _engine(url)
+        self._engine = _engine(url, busy_seconds)
         self.kind = self._engine.dialect.name
         self.clock: ColumnElement[float] = literal_column(CLOCKS[self.kind], Float)
         self._turn = asyncio.Lock()
         self._writing: set[asyncio.Task[Any]] = set()
         if self.kind == "sqlite":
             event.listen(self._engine.sync_engine, "connect", self._prepare)
-            event.listen(self._engine.sync_engine, "begin", _begin)
+            event.listen(self._engine.sync_engine, "begin", self._begin)
 
     def _prepare(self, connection: Any, _: Any) -> None:
         """Each new SQLite connection: transactions begin where we say, and wait for their turn."""
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout = {int(1000 * self.busy_seconds)}",
-            "foreign_keys = on",
-            "synchronous = normal",
+            _patience(self.busy_seconds),
+            "PRAGMA foreign_keys = on",
+            "PRAGMA synchronous = normal",
         ):
-            cursor.execute(f"PRAGMA {pragma}")
+            cursor.execute(pragma)
         cursor.close()
 
     async def open(self) -> None:
@@ -90,12 +91,10 @@ class Database:
             if self.kind == "sqlite":
                 await self._use_wal()
             async with self._engine.connect() as connection:
-                connection = await connection.execution_options(writes=True)
-                if self.kind == "sqlite":
-                    raw = await connection.get_raw_connection()
-                    await raw.driver_connection.execute(f"PRAGMA busy_timeout = {1000 * MIGRATION_SECONDS}")
+                connection = await connection.execution_options(writes=True, wait=MIGRATION_SECONDS)
                 async with connection.begin():
                     if self.kind == "postgresql":
+                        await connection.execute(text(f"SET LOCAL lock_timeout = {1000 * MIGRATION_SECONDS}"))
                         await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
                     await connection.run_sync(_migrate)
                 await connection.invalidate()
@@ -134,44 +133,63 @@ class Database:
         found = await self.rows(query)
         return found[0] if found else None
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """What `work` gives, once it is committed. It runs once, or not at all where an error comes out."""
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], wait: float | None = None) -> T:
+        """What `work` gives, once it is committed. It runs once, or not at all where an error comes out.
+
+        `wait` is how long somebody else's lock is waited for, in seconds; None: `busy_seconds`.
+        """
 
         async def transaction() -> T:
             with _translated():
-                async with self._connection() as connection:
+                async with self._connection(wait) as connection:
                     return await work(connection)
 
         return await self._whole(transaction())
 
-    async def run(self, query: Executable) -> Sequence[RowMapping]:
+    async def run(self, query: Executable, wait: float | None = None) -> Sequence[RowMapping]:
         """One statement that writes, and the rows that it returns."""
 
         async def work(connection: AsyncConnection) -> Sequence[RowMapping]:
             result = await connection.execute(query)
             return result.mappings().all() if result.returns_rows else ()
 
-        return await self.write(work)
+        return await self.write(work, wait)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection, None]:
+    async def _connection(self, wait: float | None) -> AsyncGenerator[AsyncConnection, None]:
         """A connection in a transaction that may write."""
         if self.kind != "sqlite":
             async with self._engine.begin() as connection:
+                if wait is not None:
+                    await connection.execute(text(f"SET LOCAL lock_timeout = {max(1, int(1000 * wait))}"))
                 yield connection
             return
         try:
-            async with asyncio.timeout(self.busy_seconds):
+            async with asyncio.timeout(self.busy_seconds if wait is None else wait):
                 await self._turn.acquire()
         except TimeoutError:
             raise database_busy() from None
         try:
             async with self._engine.connect() as connection:
-                connection = await connection.execution_options(writes=True)
+                connection = await connection.execution_options(writes=True, wait=wait)
                 async with connection.begin():
                     yield connection
         finally:
             self._turn.release()
+
+    def _begin(self, connection: Connection) -> None:
+        """SQLite: a transaction that will write takes the lock at once, or within the wait it was given."""
+        how = connection.get_execution_options()
+        if not how.get("writes"):
+            connection.exec_driver_sql("BEGIN")
+        elif (wait := how.get("wait")) is None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql(_patience(wait))
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            finally:
+                connection.exec_driver_sql(_patience(self.busy_seconds))
 
     async def _whole(self, work: Awaitable[T]) -> T:
         """Run to the end whoever stops waiting: a statement that is cut off would keep its lock."""
@@ -194,7 +212,7 @@ class Database:
             raise database_away() from None
 
 
-def _engine(url: str) -> Any:
+def _engine(url: str, busy_seconds: float) -> Any:
     """Raises `ConfigError` for what is no URL of a database known here."""
     kind, separator, rest = url.partition("://")
     scheme = kind.partition("+")[0]
@@ -203,7 +221,10 @@ def _engine(url: str) -> Any:
         raise ConfigError(f"The database must be {fits}, got {kind[:20]!r}.")
     try:
         parsed = make_url(f"{DRIVERS[scheme] if '+' not in kind else kind}://{rest}")
-        return create_async_engine(parsed, pool_pre_ping=scheme != "sqlite", hide_parameters=True)
+        if scheme == "sqlite":
+            return create_async_engine(parsed, hide_parameters=True)
+        patience = {"server_settings": {"lock_timeout": str(int(1000 * busy_seconds))}}
+        return create_async_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=patience)
     except (ArgumentError, ValueError, InvalidRequestError, NoSuchModuleError) as error:
         raise ConfigError(
             "The database's URL cannot be read: dialect://USER:PASSWORD@HOST:PORT/NAME."
@@ -214,10 +235,9 @@ def _engine(url: str) -> Any:
         ) from error
 
 
-def _begin(connection: Connection) -> None:
-    """SQLite: a transaction that will write takes the lock at once."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _patience(seconds: float) -> str:
+    """SQLite: how long a connection waits for others."""
+    return f"PRAGMA busy_timeout = {int(1000 * seconds)}"
 
 
 def _migrate(connection: Connection) -> None:
@@ -248,7 +268,9 @@ def as_told(error: BaseException) -> ApiError | None:
     for start, telling in TOLD.items():
         if name.startswith(start):
             return telling()
-    lost = isinstance(error, OSError | NoConnection) or getattr(error, "connection_invalidated", False)
+    if isinstance(error, NoConnection):  # all of the pool's are in use
+        return database_busy()
+    lost = isinstance(error, OSError) or getattr(error, "connection_invalidated", False)
     return database_away() if lost else None
 
 

@@ -34,6 +34,8 @@ from server.state.tables import videos
 
 COME_BACK = 10.0
 """Seconds after which a client may try again: a few drawings of the embedded model."""
+PROGRESS_SECONDS = 0.2
+"""How long the progress of a drawing waits for a busy database, and with it the drawing."""
 ADMISSION_LOCK = 0x67347621
 """The advisory lock on PostgreSQL under which jobs are counted and join."""
 INTERRUPTED = {"code": "interrupted", "message": "The server that drew this video was stopped."}
@@ -123,14 +125,17 @@ class Queue:
         return set(held.values())
 
     async def change(self, lease: Lease, record: VideoRecord) -> None:
-        """Tell how far it is. Raises `Lost`."""
+        """Tell how far it is, unless the database is busy at this moment. Raises `Lost`."""
         changed = update(videos).where(videos.c.lease == lease.token, UNFINISHED)
         changed = changed.values(values_of(record, COLUMNS)).returning(videos.c.id)
-        if not await self._database.run(changed):
+        if not await self._database.run(changed, wait=PROGRESS_SECONDS):
             raise Lost
 
     async def finish(self, lease: Lease, record: VideoRecord, drafts: Mapping[str, Draft] = NOTHING) -> None:
-        """Tell how it ended, and keep its bytes, in one step. Raises `Lost`: then nothing is kept."""
+        """Tell how it ended, and keep its bytes, in one step. Raises `Lost`: then nothing is kept.
+
+        A database that is busy or away is asked again for as long as a lease lasts.
+        """
 
         async def work(connection: AsyncConnection) -> None:
             ended = update(videos).where(videos.c.lease == lease.token, UNFINISHED)
@@ -138,7 +143,12 @@ class Queue:
             if (await connection.execute(ended)).rowcount != 1:
                 raise Lost
 
-        await self._shelf.write(record.id, drafts, work, patience=self.lease_seconds)
+        try:
+            await self._shelf.write(record.id, drafts, work, patience=self.lease_seconds)
+        except Lost:  # unless it was told before, and only the answer was lost
+            row = await self._database.one(select(videos.c.completed_at).where(videos.c.id == record.id))
+            if row is None or record.completed_at is None or row["completed_at"] != record.completed_at:
+                raise
 
     async def give_back(self, lease: Lease) -> None:
         """Leave a job to whoever comes next, as if it had not been taken."""

@@ -18,7 +18,7 @@ from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.errors import ApiError, code_of
+from server.errors import DATABASE, code_of
 from server.state.blobs import Blobs, Draft
 from server.state.database import Database
 from server.state.tables import assets, blobs, idempotency
@@ -29,6 +29,9 @@ INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.ins
 """Both know `ON CONFLICT DO NOTHING`, each in a class of its own."""
 
 NOTHING: Mapping[str, Draft] = {}
+
+PAUSE = 0.2
+"""Seconds until a database that could not be reached is asked again."""
 
 
 class Shelf:
@@ -47,7 +50,8 @@ class Shelf:
     ) -> T:
         """Run `work` and give the drafts, by variant, to the record `id`: all of it or nothing.
 
-        A database that somebody else has locked is asked again for `patience` seconds.
+        A database that is locked or away is asked again for `patience` seconds. One that broke off may have
+        committed all the same: then the bytes stay, and `work` finds what it did before.
         """
         keys = {variant: await self.blobs.keep(draft) for variant, draft in drafts.items()}
         needless: list[str] = []
@@ -60,24 +64,22 @@ class Shelf:
                     needless.append(keys[variant])
             return result
 
-        try:
-            result = await self._patiently(transaction, patience)
-        except Exception as error:
-            if not _may_be_committed(error):
-                await self.blobs.drop(keys.values())
-            raise
-        await self.blobs.drop(needless)
-        return result
-
-    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float) -> T:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience
+        may_be_committed = False
         while True:
             try:
-                return await self.database.write(work)
-            except ApiError as error:
-                if code_of(error) != "database_busy" or time.monotonic() >= end:
+                result = await self.database.write(transaction)
+                break
+            except Exception as error:
+                code = code_of(error)
+                may_be_committed |= code == "database_unavailable"
+                if code not in DATABASE or time.monotonic() >= end:
+                    if not may_be_committed:
+                        await self.blobs.drop(keys.values())
                     raise
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PAUSE)
+        await self.blobs.drop(needless)
+        return result
 
     async def _attach(
         self, connection: AsyncConnection, id: str, variant: str, draft: Draft, key: str
@@ -116,8 +118,3 @@ class Shelf:
         )
         unneeded = delete(blobs).where(these, ~exists().where(assets.c.sha256 == blobs.c.sha256))
         return [row.key for row in await connection.execute(unneeded.returning(blobs.c.key))]
-
-
-def _may_be_committed(error: Exception) -> bool:
-    """Whether the connection broke: then nobody here knows whether the transaction had ended before."""
-    return isinstance(error, ApiError) and code_of(error) == "database_unavailable"

@@ -11,10 +11,10 @@ import time
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 
 from gpt4video.errors import ConfigError
-from server.errors import ApiError
+from server.errors import ApiError, code_of
 from server.state.database import Database
 from server.state.tables import keys, metadata
 
@@ -55,6 +55,32 @@ async def test_a_transaction_whose_caller_left_is_done_to_its_end(database):
     await database.close()
     await asyncio.gather(caller, return_exceptions=True)
     assert [row["id"] for row in await database.rows(select(keys.c.id))] == ["k"]
+
+
+async def test_what_can_be_left_out_does_not_wait_for_a_lock_and_the_rest_still_does(database, database_url):
+    await database.run(insert(keys).values(id="k", **KEY))
+    holds, go = asyncio.Event(), asyncio.Event()
+    change = update(keys).where(keys.c.id == "k")
+
+    async def hold(connection):
+        await connection.execute(change.values(name="first"))
+        holds.set()
+        await go.wait()
+
+    other = Database(database_url)  # another process
+    holding = asyncio.create_task(other.write(hold))
+    await holds.wait()
+    for _ in range(3):
+        with pytest.raises(ApiError) as busy:
+            await database.run(change.values(name="left out"), wait=0.01)
+        assert code_of(busy.value) == "database_busy"
+    waiting = asyncio.create_task(database.run(change.values(name="second")))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    go.set()
+    await asyncio.gather(holding, waiting)
+    assert (await database.one(select(keys.c.name)))["name"] == "second"
+    await other.close()
 
 
 async def test_a_broken_transaction_leaves_nothing(database):
