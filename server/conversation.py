@@ -9,7 +9,7 @@
     videos               on an assistant's message: what it drew, as the prompts it was drawn from
 
 First every part is checked, and the length of all words, and nothing is decoded; then all videos are
-decoded, each once.
+decoded, each once. Where a video is meant, a picture of one frame is refused; a file may be either.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpt4video.errors import InputError
 from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Role, Text
-from gpt4video.video.picture import is_picture
 from server.errors import ApiError, bad_request
 from server.fetch import Fetcher
-from server.media import ClipReader, Looked
+from server.media import ClipReader, Looked, demand_moving
 from server.schemas import ChatMessage, VideoRef, VideoSampling, well_formed
 from server.settings import Settings
 from server.state.records import FileRecord, VideoRecord
@@ -45,6 +44,8 @@ class Source:
     id: str = ""
     param: str = ""
     fetcher: Fetcher | None = None
+    moving: bool = False
+    """Whether a video is meant: a picture of one frame is refused."""
 
     async def check(self, owner: str) -> None:
         """A 404 that names its place, unless the bytes are here."""
@@ -140,7 +141,7 @@ class Reader:
 
     async def clip(self, data: bytes, param: str, assistant: Assistant, owner: str) -> Looked:
         """One posted video from its bytes."""
-        return await self._look(Source(data=data, param=param), assistant, owner, NATIVE)
+        return await self._look(Source(data=data, param=param, moving=True), assistant, owner, NATIVE)
 
     async def parts(
         self, parts: Sequence[dict[str, Any]], where: str, assistant: Assistant, owner: str
@@ -163,7 +164,10 @@ class Reader:
         try:
             if source.pictures:
                 return await self._clips.frames(source.pictures, sampling.fps or 1.0, wanted)
-            return await self._clips.read(await source.read(owner), wanted)
+            data = await source.read(owner)
+            if source.moving:
+                demand_moving(data)
+            return await self._clips.read(data, wanted)
         except InputError as error:
             param = f"media_io_kwargs.video.{error.param}" if error.param else source.param
             raise bad_request(error.message, code=error.code, param=param) from error
@@ -226,14 +230,15 @@ class Reader:
         where = f"{where}.{part['type']}.url"
         if not isinstance(url, str) or not url:
             raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
-        return self._address(url, where)
+        source = self._address(url, where)
+        return replace(source, moving=True) if part["type"].startswith("video") else source
 
     def _input(self, part: dict[str, Any], where: str) -> Source:
         value = part.get("input_video")
         where = f"{where}.input_video.data"
         if not isinstance(value, dict) or not isinstance(data := value.get("data"), str):
             raise bad_request(f"{where} must be a string.", code="missing_required_parameter", param=where)
-        return Source(data=_base64(data, where), param=where)
+        return Source(data=_base64(data, where), param=where, moving=True)
 
     def _file(self, part: dict[str, Any], where: str) -> Source:
         file = part.get("file")
@@ -297,11 +302,7 @@ def _data_url(url: str, where: str) -> Source:
         raise bad_request(f"{where} must be a data URL in base64: data:video/mp4;base64,…", param=where)
     if head.lower() == "data:video/jpeg;base64":
         return Source(pictures=tuple(_base64(frame, where) for frame in body.split(",")), param=where)
-    source = _inline(body, where)
-    if head.lower().startswith("data:video/") and source.data is not None and is_picture(source.data):
-        message = f"{where} says that it is a video, but it is a picture; image_url takes those."
-        raise bad_request(message, code="unsupported_video_format", param=where)
-    return source
+    return replace(_inline(body, where), moving=head.lower().startswith("data:video/"))
 
 
 def _inline(body: str, where: str) -> Source:

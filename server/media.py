@@ -29,7 +29,8 @@ from PIL import Image
 from gpt4video.errors import Busy, ConfigError, Gpt4VideoError, VideoError
 from gpt4video.stages import stage
 from gpt4video.video import Clip, Limits, Sampling, encode_jpeg, encode_mp4
-from gpt4video.video.picture import is_picture
+from gpt4video.video.container import HEAD_BYTES
+from gpt4video.video.picture import is_picture, is_still
 from gpt4video.video.reader import Left
 from gpt4video.video.sandbox import Broke, Budget, Sandbox
 from gpt4video.video.timeline import Timeline, choose
@@ -74,7 +75,7 @@ class ClipReader:
             raise ConfigError(message, param="unconfined_decoding") from error
 
     async def read(self, data: bytes, sampling: Sampling) -> Looked:
-        """The frames of a video that `sampling` asks for; a picture is a clip of one frame.
+        """The frames of a video that `sampling` asks for, or of a picture that moves; of others the only one.
 
         Raises `InputError` for what is no video or beyond the limits, `Busy` where too many wait already.
         """
@@ -111,10 +112,13 @@ class ClipReader:
         self._keep(key, clip)
         return Looked(clip, cached=False)
 
-    async def look_inside(self, path: Path) -> dict[str, Any]:
-        """What a file says of itself, as plain data: duration, width, height, fps, codec, frames."""
+    async def look_inside(self, path: Path, *, moving: bool = False) -> dict[str, Any]:
+        """What a file says of itself, as plain data: duration, width, height, fps, codec, frames.
+
+        Raises as `read`, and for a picture of one frame where something `moving` was meant.
+        """
         with stage("decode", backend="probe"):
-            return await self._confined(self._look_inside, path)
+            return await self._confined(self._look_inside, path, moving)
 
     def close(self) -> None:
         """End the threads, and what they wait for."""
@@ -136,7 +140,7 @@ class ClipReader:
     def _decode(self, data: bytes, sampling: Sampling, left: threading.Event) -> Clip:
         side = self._settings.max_side
         if is_picture(data):
-            return self._sandbox.open_picture(data, max_side=side, has_left=left.is_set)
+            return self._sandbox.open_picture(data, sampling, max_side=side, has_left=left.is_set)
         return self._sandbox.open_video(
             data, sampling, self._settings.decoder, max_side=side, has_left=left.is_set
         )
@@ -160,12 +164,16 @@ class ClipReader:
             frames.append(np.asarray(Image.fromarray(frame).resize((width, height))))
         return Clip(np.stack(frames), times[chosen], timeline.duration)
 
-    def _look_inside(self, path: Path) -> dict[str, Any]:
+    def _look_inside(self, path: Path, moving: bool) -> dict[str, Any]:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
+        if moving:
+            demand_moving(head)
         if is_picture(head):
-            height, width = self._sandbox.open_picture(path).frames.shape[1:3]
-            return {"duration": 1.0, "width": width, "height": height, "num_frames": 1}
+            clip = self._sandbox.open_picture(path)
+            height, width = clip.frames.shape[1:3]
+            frames = 1 if is_still(head) else None
+            return {"duration": clip.duration, "width": width, "height": height, "num_frames": frames}
         return asdict(self._sandbox.probe(path))
 
     def _strike(self, digest: str) -> None:
@@ -181,6 +189,15 @@ class ClipReader:
         while self._bytes > self._room:
             _, gone = self._kept.popitem(last=False)
             self._bytes -= gone.frames.nbytes
+
+
+def demand_moving(head: bytes) -> None:
+    """Raise `VideoError` where a file that was posted as a video begins like a picture of one frame."""
+    if is_still(head):
+        raise VideoError(
+            "This is a picture, and a video was asked for; image_url takes pictures.",
+            code="unsupported_video_format",
+        )
 
 
 def _sha256(data: bytes) -> str:

@@ -30,6 +30,7 @@ from gpt4video.commands.command import (
 )
 from gpt4video.errors import Gpt4VideoError, InputError
 from gpt4video.messages import Conversation, Drawn, DrawOptions, Message, Part, Posted, Text
+from gpt4video.video.container import ENDINGS
 
 if TYPE_CHECKING:
     from gpt4video.assistant import Assistant
@@ -38,8 +39,6 @@ HELP = """A line is a message. A path of a video in it posts that video; so does
 message. Videos that are drawn are saved and named.
     /video PATH   post a video with the next message       /new    forget the conversation
     /help         this                                     /quit   leave (or Ctrl-D)"""
-ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"}
-"""What makes a word of a message a path of a video, where there is such a file."""
 WORD = re.compile(r"""'[^']+'|"[^"]+"|(?:\\ |\S)+""")
 """A word as shells and file managers write paths: bare, in quotes, or with `\\ ` for a space."""
 

@@ -23,6 +23,9 @@ FORMATS = {
 }
 """Container -> the FFmpeg demuxer that reads it, by its full name (`mp4` is MOV, M4V and 3GP as well)."""
 
+ENDINGS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"}
+"""What the name of a video ends with. It never decides how a file is read, only what was meant by it."""
+
 _IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 """`ftyp` brands of still pictures in the same boxes: HEIF, and AVIF."""
 

@@ -32,6 +32,7 @@ import numpy as np
 from gpt4video.errors import ConfigError, InputError, VideoError
 from gpt4video.video.clip import Clip, Sampling
 from gpt4video.video.decode import DecoderName, checked, checked_options
+from gpt4video.video.picture import ONE
 from gpt4video.video.reader import HasLeft, Left, Limits, Media, VideoInfo, stays
 
 BOOT = (
@@ -133,11 +134,17 @@ class Sandbox:
         return self._clip(media, "clip", decoder, asked, sampling.num_frames, max_side, has_left)
 
     def open_picture(
-        self, source: Path | bytes, *, max_side: int | None = None, has_left: HasLeft = stays
+        self,
+        source: Path | bytes,
+        sampling: Sampling = ONE,
+        *,
+        max_side: int | None = None,
+        has_left: HasLeft = stays,
     ) -> Clip:
-        """A PNG, JPEG or WebP as a clip of one frame. Raises `VideoError` as `picture.read_picture`."""
+        """A PNG, JPEG or WebP as a clip, of several frames where it moves. Raises as `read_picture`."""
         self._limits.check_size(len(source) if isinstance(source, bytes) else source.stat().st_size)
-        return self._clip(source, "picture", "pyav", {"max_side": max_side}, 1, max_side, has_left)
+        asked = {"sampling": asdict(sampling), "max_side": max_side}
+        return self._clip(source, "picture", "pyav", asked, sampling.num_frames, max_side, has_left)
 
     def probe(self, source: Path | str | bytes) -> VideoInfo:
         """As `gpt4video.video.probe`."""

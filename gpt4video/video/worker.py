@@ -204,12 +204,11 @@ def _answer(job: dict[str, Any], media: Opened, output: int) -> dict[str, Any]:
         limits = Limits(**job["limits"])
         if job["wanted"] == "facts":
             return {"facts": asdict(facts(media, job["container"], limits))}
+        sampling = Sampling(**job["sampling"])
         if job["wanted"] == "picture":
-            clip = read_picture(media, limits, job["max_side"])
+            clip = read_picture(media, limits, job["max_side"], sampling)
         else:
-            clip = decode(
-                media, job["container"], Sampling(**job["sampling"]), job["decoder"], limits, job["max_side"]
-            )
+            clip = decode(media, job["container"], sampling, job["decoder"], limits, job["max_side"])
         return _put(clip, output)
     except InputError as error:
         kind = "video" if isinstance(error, VideoError) else "input"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -10,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from gpt4video.errors import InputError
+from gpt4video.video.container import ENDINGS
 from server.content import sent
 from server.errors import bad_request
 from server.objects import Deleted, FileList, FileObject
@@ -44,7 +46,7 @@ async def create(request: Request) -> Response:
             await draft.copy(upload.file)
 
             async def make(id: str) -> dict[str, Any]:
-                record = await _looked_into(request, id, _name(upload.filename), asked, draft)
+                record = await _looked_into(request, id, upload, asked, draft)
                 return (await service.files.put(record, {record.variant: draft})).as_json()
 
             async def found(id: str) -> dict[str, Any] | None:
@@ -55,10 +57,14 @@ async def create(request: Request) -> Response:
             return await once(request, what, make, new_file_id, found)
 
 
-async def _looked_into(request: Request, id: str, name: str, asked: FileCreate, draft: Draft) -> FileRecord:
-    """The record of an upload that can be read; a 400 for any other."""
+async def _looked_into(
+    request: Request, id: str, upload: UploadFile, asked: FileCreate, draft: Draft
+) -> FileRecord:
+    """The record of an upload that can be read, and is a video if it is called one; a 400 for any other."""
+    name, kind = _name(upload.filename), upload.content_type or ""
+    moving = kind.startswith("video/") or PurePath(name).suffix.lower() in ENDINGS
     try:
-        video = await service_of(request).clips.look_inside(draft.path)
+        video = await service_of(request).clips.look_inside(draft.path, moving=moving)
     except InputError as error:
         raise bad_request(error.message, code=error.code, param="file") from error
     record = FileRecord(

@@ -96,15 +96,55 @@ def test_what_points_elsewhere_opens_nothing(http, folder, red):
 def test_what_is_small_on_the_wire_and_huge_when_opened_is_turned_away(http, folder, red):
     for name, (data, code) in hostile.bombs(folder).items():
         assert len(data) < 4_000_000, name
-        # A picture is turned away by a chat already because it was sent as a video.
-        assert code in (codes := refused(http, data)) and codes <= {code, "unsupported_video_format"}, name
+        assert refused(http, data) == {code}, name
     still_answers(http, red)
 
 
-def test_a_picture_that_calls_itself_a_video_is_not_one(http, red):
-    for kind in ("PNG", "JPEG", "WEBP"):
-        response = ways_in(http, hostile.picture(kind))["chat"]
-        assert (response.status_code, response.json()["error"]["code"]) == (400, "unsupported_video_format")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_where_a_video_is_asked_for_is_refused_and_told_where_it_belongs(http, red, kind):
+    data = hostile.picture(kind)
+    for way, response in ways_in(http, data).items():
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (400, "unsupported_video_format"), way
+        assert "This is a picture" in error["message"] and "image_url" in error["message"]
+    still_answers(http, red)
+
+
+def test_a_picture_is_kept_as_a_file_under_its_own_name_and_asked_about_as_an_image(http):
+    upload = ("red.png", hostile.picture("PNG"), "image/png")
+    file = http.post("/v1/files", data={"purpose": "vision"}, files={"file": upload}).json()
+    assert file["video"]["num_frames"] == 1
+    words = {"type": "text", "text": "What?"}
+    url = "data:image/png;base64," + base64.b64encode(upload[1]).decode()
+    for part, status in (
+        ({"type": "image_url", "image_url": {"url": file["id"]}}, 200),
+        ({"type": "file", "file": {"file_id": file["id"]}}, 200),
+        ({"type": "image_url", "image_url": {"url": url}}, 200),
+        ({"type": "video_url", "video_url": {"url": file["id"]}}, 400),
+        ({"type": "video_url", "video_url": {"url": url}}, 400),
+        ({"type": "input_video", "input_video": {"data": url.partition(",")[2]}}, 400),
+    ):
+        body = {"messages": [{"role": "user", "content": [part, words]}]}
+        assert http.post("/v1/chat/completions", json=body).status_code == status, part["type"]
+
+
+def test_the_name_or_the_type_of_a_file_says_that_a_video_is_meant(http):
+    data = hostile.picture("PNG")
+    for name, kind, status in (
+        ("a.MP4", "application/octet-stream", 400),
+        ("a.png", "video/mp4", 400),
+        ("a", "application/octet-stream", 200),
+    ):
+        upload = {"file": (name, data, kind)}
+        assert http.post("/v1/files", data={"purpose": "vision"}, files=upload).status_code == status, name
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_picture_that_moves_is_a_video(http, kind):
+    import files
+
+    for way, response in ways_in(http, hostile.moving(kind, files.counting(8))).items():
+        assert response.status_code == 200, (way, response.text)
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mov", "mkv", "webm", "avi", "gif"])
@@ -156,7 +196,10 @@ def damage(draw: st.DrawFn) -> tuple[str, list[tuple[str, float, int, int]]]:
     """Which whole file, and what is done to it: places are shares of its length."""
     kind = draw(
         st.sampled_from(
-            ["mp4", "mov", "mkv", "webm", "avi", "gif", "ts", "mpg", "flv", "png", "jpeg", "webp"]
+            [
+                *("mp4", "mov", "mkv", "webm", "avi", "gif", "ts", "mpg", "flv"),
+                *("png", "jpeg", "webp", "moving png", "moving webp"),
+            ]
         )
     )
     # Headers are at the beginning, or (mp4) at the end: hit those more often.
@@ -211,10 +254,8 @@ def survives(case, corpus, sandbox, caplog) -> None:
     kind, blows = case
     data = damaged(corpus[kind], blows)
     try:
-        read = (
-            sandbox.open_picture if is_picture(data) else lambda data, **_: sandbox.open_video(data, SAMPLING)
-        )
-        clip = read(data, max_side=1024)
+        read = sandbox.open_picture if is_picture(data) else sandbox.open_video
+        clip = read(data, SAMPLING, max_side=1024)
     except InputError as error:
         assert error.code in CODES
     else:

@@ -26,6 +26,14 @@ def picture(kind: str, size: tuple[int, int] = (48, 32)) -> bytes:
     return file.getvalue()
 
 
+def moving(kind: str, frames: np.ndarray, milliseconds: int = 125) -> bytes:
+    """A PNG or WebP that moves, without loss."""
+    file = io.BytesIO()
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    first.save(file, kind, save_all=True, append_images=rest, duration=milliseconds, lossless=True)
+    return file.getvalue()
+
+
 def archive() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as zipped:
@@ -37,6 +45,7 @@ def corpus(folder: Path) -> dict[str, bytes]:
     """Small whole files, by what they are."""
     frames = files.counting(6, 32, 32)
     made = {"png": picture("PNG"), "jpeg": picture("JPEG"), "webp": picture("WEBP")}
+    made |= {"moving png": moving("PNG", frames), "moving webp": moving("WEBP", frames)}
     for suffix, codec, pix_fmt in (
         ("mp4", "libx264", "yuv420p"),
         ("mov", "mpeg4", "yuv420p"),
@@ -78,11 +87,11 @@ def bombs(folder: Path) -> dict[str, tuple[bytes, str]]:
     """Small files that open into huge ones, and the code that each is turned away with."""
     gif = bytearray(picture("GIF"))
     gif[6:10] = (16384).to_bytes(2, "little") * 2
-    png = bytearray(picture("PNG"))
+    png = bytearray(moving("PNG", files.counting(2)))
     png[16:24] = (16384).to_bytes(4, "big") * 2
     png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
     return {
-        "a picture of 16384x16384 in a png": (bytes(png), "video_too_large"),
+        "a moving picture of 16384x16384 in a png": (bytes(png), "video_too_large"),
         # Here FFmpeg gives up before it says what was too large.
         "a frame of 16384x16384 in an avi": (vast(folder, 16384), "invalid_video"),
         "a canvas of 16384x16384 in a gif": (bytes(gif), "invalid_video"),

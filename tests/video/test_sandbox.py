@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import files
+import hostile
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,6 +101,18 @@ def test_pictures_are_read_in_the_same_box(sandbox, kind):
     assert np.abs(clip.frames.astype(int) - (200, 40, 40)).max() < 8
     with pytest.raises(VideoError, match="cut short"):
         sandbox.open_picture(file.getvalue()[:30])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_picture_that_moves_gives_its_frames_at_their_times(sandbox, kind):
+    data = hostile.moving(kind, files.counting(16))
+    clip = sandbox.open_picture(data, Sampling(num_frames=4))
+    assert files.numbers(clip.frames) == [2, 6, 10, 14]
+    assert clip.times == pytest.approx([0.25, 0.75, 1.25, 1.75])
+    assert clip.duration == pytest.approx(2.0)
+    whole = sandbox.open_picture(data, Sampling("all", num_frames=20))
+    assert files.numbers(whole.frames) == list(range(16))
+    assert files.numbers(sandbox.open_picture(data).frames)
 
 
 def test_errors_are_the_same_as_outside(sandbox, mp4):
