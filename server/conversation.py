@@ -27,6 +27,7 @@ from server.fetch import Fetcher
 from server.media import ClipReader, Looked, demand_moving
 from server.schemas import ChatMessage, VideoRef, VideoSampling, well_formed
 from server.settings import Settings
+from server.state.blobs import Asset
 from server.state.records import FileRecord, VideoRecord
 from server.state.store import Store
 
@@ -46,26 +47,28 @@ class Source:
     fetcher: Fetcher | None = None
     moving: bool = False
     """Whether a video is meant: a picture of one frame is refused."""
+    asset: Asset | None = None
+    """What the store has of it, once it was found."""
 
-    async def check(self, owner: str) -> None:
-        """A 404 that names its place, unless the bytes are here."""
+    async def found(self, owner: str) -> Source:
+        """Itself, where the bytes are here; else a 404 that names its place."""
         if self.store is None:
-            return
+            return self
         try:
-            await self.store.asset(self.id, owner)
+            return replace(self, asset=await self.store.asset(self.id, owner))
         except ApiError as error:
             told = error.body["error"]
             message = f"{self.param}: {told['message']}"
             raise ApiError(error.status_code, message, code=told["code"], param=self.param) from None
 
-    async def read(self, owner: str) -> bytes:
+    async def read(self) -> bytes:
         """The bytes."""
         if self.data is not None:
             return self.data
         if self.fetcher is not None:
             return await self.fetcher.fetch(self.id)
-        assert self.store is not None, "a source without bytes names a store"
-        return await self.store.read(self.id, owner)
+        assert self.store is not None and self.asset is not None, "what has no bytes was found in a store"
+        return await self.store.read(self.asset)
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,7 @@ class Reader:
         if len(sources) > self._settings.max_videos:
             message = f"messages: {len(sources)} videos came, at most {self._settings.max_videos} fit."
             raise bad_request(message, param="messages")
-        for source in sources:
-            await source.check(owner)
+        sources = [await source.found(owner) for source in sources]
         _demand_a_question(messages[-1], drafts[-1])
         roles = [_ROLES[message.role] for message in messages]
         assistant.language_model.check(
@@ -129,7 +131,7 @@ class Reader:
                 for role, parts in zip(roles, drafts, strict=True)
             )
         )
-        looked = [await self._look(source, assistant, owner, sampling) for source in sources]
+        looked = [await self._look(source, assistant, sampling) for source in sources]
         clips = iter(looked)
         conversation = tuple(
             Message(
@@ -139,32 +141,30 @@ class Reader:
         )
         return Heard(conversation, tuple(looked))
 
-    async def clip(self, data: bytes, param: str, assistant: Assistant, owner: str) -> Looked:
+    async def clip(self, data: bytes, param: str, assistant: Assistant) -> Looked:
         """One posted video from its bytes."""
-        return await self._look(Source(data=data, param=param, moving=True), assistant, owner, NATIVE)
+        return await self._look(Source(data=data, param=param, moving=True), assistant, NATIVE)
 
     async def parts(
         self, parts: Sequence[dict[str, Any]], where: str, assistant: Assistant, owner: str
     ) -> list[str | Looked]:
         """Content parts by themselves, decoded."""
         read = [self._part(part, f"{where}[{i}]") for i, part in enumerate(parts)]
-        for part in read:
-            if isinstance(part, Source):
-                await part.check(owner)
+        read = [await part.found(owner) if isinstance(part, Source) else part for part in read]
         return [
-            await self._look(part, assistant, owner, NATIVE) if isinstance(part, Source) else part.text
+            await self._look(part, assistant, NATIVE) if isinstance(part, Source) else part.text
             for part in read
             if isinstance(part, Source | Text)
         ]
 
-    async def _look(
-        self, source: Source, assistant: Assistant, owner: str, sampling: VideoSampling
-    ) -> Looked:
+    async def _look(self, source: Source, assistant: Assistant, sampling: VideoSampling) -> Looked:
         wanted = sampling.over(assistant.encoder.sampling)
         try:
             if source.pictures:
                 return await self._clips.frames(source.pictures, sampling.fps or 1.0, wanted)
-            data = await source.read(owner)
+            if source.asset and (known := self._clips.known(source.asset.sha256, wanted, source.moving)):
+                return known
+            data = await source.read()
             if source.moving:
                 demand_moving(data)
             return await self._clips.read(data, wanted)

@@ -82,6 +82,15 @@ class ClipReader:
         backend = "picture" if is_picture(data) else self._settings.decoder
         return await self._look(data, sampling, backend, partial(self._decode, data, sampling))
 
+    def known(self, sha256: str, sampling: Sampling, moving: bool) -> Looked | None:
+        """What `read` would give, where it was read before: nobody has to fetch the bytes. Not where something
+        `moving` was meant and there is one frame, which may be of a picture."""
+        clip = self._kept.get((sha256, sampling))
+        if clip is None or (moving and len(clip.frames) == 1):
+            return None
+        self._kept.move_to_end((sha256, sampling))
+        return Looked(clip, cached=True)
+
     async def frames(self, pictures: Sequence[bytes], fps: float, sampling: Sampling) -> Looked:
         """A video that came as pictures, `fps` a second; only those are decoded that `sampling` asks for.
 

@@ -50,7 +50,7 @@ async def _answer(
     service: Service, asked: AskRequest, draw: DrawOptions, data: bytes, owner: str
 ) -> Response:
     service.assistant.language_model.check((user(asked.question),))
-    looked = await service.reader.clip(data, "video", service.assistant, owner)
+    looked = await service.reader.clip(data, "video", service.assistant)
     told = service.answer((user(looked.clip, asked.question),), asked.params(), draw, True, owner)
     envelope = service.envelope((looked,))
     if asked.stream:

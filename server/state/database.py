@@ -178,11 +178,14 @@ class Database:
             self._turn.release()
 
     def _begin(self, connection: Connection) -> None:
-        """SQLite: a transaction that will write takes the lock at once, or within the wait it was given."""
+        """SQLite: a transaction that will write takes the lock at once, or within the wait it was given.
+
+        What only reads begins none: each of its statements sees one state of the database by itself.
+        """
         how = connection.get_execution_options()
         if not how.get("writes"):
-            connection.exec_driver_sql("BEGIN")
-        elif (wait := how.get("wait")) is None:
+            return
+        if (wait := how.get("wait")) is None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql(_patience(wait))

@@ -32,6 +32,8 @@ from server.state.shelf import NOTHING, Shelf
 from server.state.tables import assets, blobs
 
 ORDERS = ("asc", "desc")
+ASSET = (blobs.c.key, blobs.c.bytes, blobs.c.sha256, assets.c.media_type)
+"""The fields of an `Asset`."""
 
 
 class Store(Generic[R]):
@@ -129,25 +131,28 @@ class Store(Generic[R]):
 
     async def asset(self, id: str, owner: str, variant: str | None = None) -> Asset:
         """The bytes of a record, or a picture of it; a 404 where there are none, a 410 once expired."""
-        record = await self.get(id, owner)
-        if record.expires_at is not None and record.expires_at <= time.time():
-            raise ApiError(410, f"This {self.kind} has expired.", code=f"{self.kind}_expired", param="id")
-        found = await self._shelf.database.one(
-            select(blobs.c.key, blobs.c.bytes.label("size"), blobs.c.sha256, assets.c.media_type)
-            .join_from(assets, blobs)
-            .where(assets.c.object_id == id, assets.c.variant == (variant or self._record.variant))
+        this = and_(
+            assets.c.object_id == self._table.c.id, assets.c.variant == (variant or self._record.variant)
         )
-        if found is None:
+        query = select(self._table.c.expires_at, *ASSET).where(self._table.c.id == id, self._visible(owner))
+        query = query.select_from(self._table.outerjoin(assets, this).outerjoin(blobs))
+        row = await self._shelf.database.one(query) if id.isprintable() else None
+        if row is None:
+            raise not_found(self.kind, id)
+        expires_at, *found = row.values()
+        if expires_at is not None and expires_at <= time.time():
+            raise ApiError(410, f"This {self.kind} has expired.", code=f"{self.kind}_expired", param="id")
+        if row["key"] is None:
             raise ApiError(404, f"This {self.kind} is not ready.", code=f"{self.kind}_not_ready", param="id")
-        return Asset(**found)
+        return Asset(*found)
 
-    async def read(self, id: str, owner: str) -> bytes:
-        """All bytes of a record; raises as `asset` does."""
-        asset = await self.asset(id, owner)
+    async def read(self, asset: Asset) -> bytes:
+        """All bytes of an asset; a 404 where they were deleted since it was found."""
         try:
             return await self._shelf.blobs.read(asset.key)
         except FileNotFoundError:
-            raise not_found(self.kind, id) from None
+            message = f"This {self.kind} was deleted."
+            raise ApiError(404, message, code=f"{self.kind}_not_found", param="id") from None
 
     def _visible(self, owner: str) -> ColumnElement[bool]:
         """The owner's, and not expired as a whole."""

@@ -136,7 +136,7 @@ async def test_a_drawing_does_not_wait_until_its_progress_can_be_written(serve, 
     rival.let_go()
     [record] = await ended(service, id)
     assert (record.status, record.progress) == ("completed", 100)
-    assert await service.videos.read(id, "local")
+    assert await service.videos.read(await service.videos.asset(id, "local"))
 
 
 async def test_every_end_is_told_between_the_pieces_for_which_the_lock_is_held(serve, rival):
@@ -152,7 +152,7 @@ async def test_every_end_is_told_between_the_pieces_for_which_the_lock_is_held(s
     assert records[-1].status == "completed"
     for record in await ended(service, *ids):
         assert (record.status, record.error) == ("completed", None)
-        assert await service.videos.read(record.id, "local")
+        assert await service.videos.read(await service.videos.asset(record.id, "local"))
 
 
 async def test_a_lock_longer_than_a_lease_costs_another_drawing_and_no_record(serve, rival):

@@ -95,7 +95,7 @@ async def test_only_who_holds_the_lease_may_finish(queue, shelf, blobs, videos_o
             await publish(queue, blobs, record, first, late)
     with pytest.raises(Lost):
         await queue.change(first, replace(record, progress=50))
-    assert await videos_of.read(record.id, "anna") == b"the second"
+    assert await videos_of.read(await videos_of.asset(record.id, "anna")) == b"the second"
     kept = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
     assert len(kept) == 1
 
@@ -106,7 +106,7 @@ async def test_two_that_finish_at_once_publish_one_result(queue, blobs, videos_o
     both = [publish(queue, blobs, record, lease, data) for data in (b"one", b"two")]
     results = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(isinstance(result, Lost) for result in results) == [False, True]
-    assert await videos_of.read(record.id, "anna") in (b"one", b"two")
+    assert await videos_of.read(await videos_of.asset(record.id, "anna")) in (b"one", b"two")
     assert len(await blobs.old(0)) == 1
 
 

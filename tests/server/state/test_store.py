@@ -27,7 +27,7 @@ async def refusal(work) -> tuple[int, str]:
 async def test_what_was_put_is_found_as_it_was(files_of, videos_of):
     file = await post(files_of, b"abc", video={"width": 64, "duration": 1.5})
     assert await files_of.get(file.id, "anna") == file
-    assert await files_of.read(file.id, "anna") == b"abc"
+    assert await files_of.read(await files_of.asset(file.id, "anna")) == b"abc"
     video = VideoRecord("m", "a \0 star", 1.0, (64, 48), 8.0, error={"code": "x"}, seed=2**63 - 1)
     await videos_of.put(video)
     assert await videos_of.get(video.id, "local") == replace(video, prompt="a � star")
@@ -36,11 +36,11 @@ async def test_what_was_put_is_found_as_it_was(files_of, videos_of):
 async def test_a_stranger_is_told_that_there_is_no_such_thing(files_of):
     file = await post(files_of, b"abc")
     assert await refusal(files_of.get(file.id, "bob")) == (404, "file_not_found")
-    assert await refusal(files_of.read(file.id, "bob")) == (404, "file_not_found")
+    assert await refusal(files_of.asset(file.id, "bob")) == (404, "file_not_found")
     assert await refusal(files_of.delete(file.id, "bob")) == (404, "file_not_found")
     assert await refusal(files_of.page("bob", file.id, 5, "asc")) == (400, "invalid_value")
     assert (await files_of.page("bob", None, 5, "asc")).records == []
-    assert await files_of.read(file.id, "anna") == b"abc"
+    assert await files_of.read(await files_of.asset(file.id, "anna")) == b"abc"
 
 
 async def test_equal_bytes_are_kept_once_and_go_with_the_last_record(files_of, tmp_path):
@@ -48,7 +48,7 @@ async def test_equal_bytes_are_kept_once_and_go_with_the_last_record(files_of, t
     other = await post(files_of, b"other")
     assert sorted(on_disk(tmp_path)) == [b"other", b"same"]
     await files_of.delete(one.id, "anna")
-    assert await files_of.read(two.id, "bob") == b"same"
+    assert await files_of.read(await files_of.asset(two.id, "bob")) == b"same"
     await files_of.delete(two.id, "bob")
     assert on_disk(tmp_path) == [b"other"]
     await files_of.delete(other.id, "anna")
@@ -59,7 +59,7 @@ async def test_posting_and_deleting_the_same_bytes_at_once_never_loses_them(file
     async def come_and_go() -> None:
         for _ in range(5):
             file = await post(files_of, b"same")
-            assert await files_of.read(file.id, "anna") == b"same"
+            assert await files_of.read(await files_of.asset(file.id, "anna")) == b"same"
             await files_of.delete(file.id, "anna")
 
     kept = [come_and_go() for _ in range(4)]

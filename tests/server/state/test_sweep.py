@@ -47,4 +47,4 @@ async def test_bytes_that_nobody_names_go_when_they_are_old_and_no_others(shelf,
     await Sweeper(shelf, orphan_seconds=3600).sweep()
     assert sorted([await blobs.read(key) for key in await blobs.old(0)]) == [b"kept", b"young"]
     assert alive.exists() and not dead.exists()
-    assert await files_of.read(kept.id, "anna") == b"kept"
+    assert await files_of.read(await files_of.asset(kept.id, "anna")) == b"kept"
