@@ -206,8 +206,8 @@ class Drawings:
     ) -> VideoRecord:
         """Tell how it ended; where it is not ours any more, it was cancelled.
 
-        Raises `ApiError` where the database could not be reached in the time of a lease. Nobody keeps it then:
-        when it has run out, somebody else draws the video or says that it failed.
+        Raises `ApiError` where the database could not be reached for as long as a lease lasts. The lease is
+        dropped then; once it has run out, somebody else draws the video, or says that it failed.
         """
         lease = self._held[index]
         try:
