@@ -2,6 +2,7 @@
 
     gpt4video serve [--config FILE] [--host ADDRESS] [--port NUMBER] [--allow-anonymous] [--data FOLDER]
                     [--database URL] [--blobs URL] [--settings FILE] [--log-format text|json]
+                    [--decoder pyav|decord] [--unconfined-decoding]
     gpt4video keys  create | list | revoke
 
 Nothing heavy is imported here: the page answers while the model loads.
@@ -23,6 +24,7 @@ from gpt4video import cli
 from gpt4video.checkpoint import PARTS, AssistantConfig, find
 from gpt4video.commands.command import DONE, FAILED, Command, open_assistant, say
 from gpt4video.errors import InputError
+from gpt4video.video import DECODERS
 from server import keys_command, logs
 from server.settings import Settings, settings_of
 
@@ -58,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a YAML file of the server's settings; GPT4VIDEO_<NAME> in the environment sets single ones",
     )
     parser.add_argument(
+        "--decoder", choices=tuple(DECODERS), help=f"what reads posted videos (default {Settings.decoder})"
+    )
+    parser.add_argument(
+        "--unconfined-decoding",
+        action="store_true",
+        default=None,
+        help="serve trusted files on a system that cannot confine a decoder (`gpt4video doctor` tells)",
+    )
+    parser.add_argument(
         "--allow-anonymous",
         action="store_true",
         help="serve without keys on an address that others can reach",
@@ -80,7 +91,13 @@ def port(text: str) -> int:
 def serve(args: argparse.Namespace) -> int:
     """Listen until stopped; the model loads meanwhile. Raises `InputError` for what cannot be served."""
     load = loader(args.config)
-    given = {"data_dir": args.data, "database_url": args.database, "blob_url": args.blobs}
+    given = {
+        "data_dir": args.data,
+        "database_url": args.database,
+        "blob_url": args.blobs,
+        "decoder": args.decoder,
+        "unconfined_decoding": args.unconfined_decoding,
+    }
     settings = guarded(settings_of(args.settings, **given), args.host, args.allow_anonymous)
     with listen(args.host, args.port) as listener:
         from server.app import create_app

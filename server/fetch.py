@@ -19,7 +19,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -73,7 +75,7 @@ class Fetcher:
         self._settings = settings
         self._ports = ports or PORTS
         self._trust = trust
-        self._dial = _Dial(resolve or resolved, public or is_public)
+        self._dial = _Dial(resolve or Resolver(settings.max_fetches), public or is_public)
         self._at_once = asyncio.Semaphore(settings.max_fetches)
 
     def check(self, url: str) -> httpx.URL:
@@ -191,10 +193,17 @@ class _Dial(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def resolved(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, by the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(where[0]) for *_, where in found]
+class Resolver:
+    """The system's, in threads of its own: a name server that does not answer holds up nobody else."""
+
+    def __init__(self, at_once: int) -> None:
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="resolve")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [str(where[0]) for *_, where in found]
 
 
 def is_public(address: str) -> bool:

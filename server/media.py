@@ -13,6 +13,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from gpt4video.video import Clip, Limits, Sampling, encode_jpeg, encode_mp4
 from gpt4video.video.container import HEAD_BYTES
 from gpt4video.video.picture import is_picture, is_still
 from gpt4video.video.reader import Left
-from gpt4video.video.sandbox import Broke, Budget, Sandbox
+from gpt4video.video.sandbox import Broke, Budget, Sandbox, enough, missing
 from gpt4video.video.timeline import Timeline, choose
 from server.settings import Settings
 
@@ -42,6 +43,8 @@ STRUCK = 1024
 """How many such files are remembered."""
 
 T = TypeVar("T")
+
+log = logging.getLogger("gpt4video.server")
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,18 @@ class ClipReader:
         self._bytes = 0
 
     def demand_confined(self) -> None:
-        """Have a decoder ready. Raises `ConfigError` where this system cannot confine one (`Settings` may ask
-        for it all the same)."""
+        """Have a decoder ready, confined as far as this system can.
+
+        Raises `ConfigError` where that is not enough (`Settings` may ask for it all the same, which is
+        logged), and `InputError` for a decoder that is not installed.
+        """
         try:
-            self._sandbox.start()
+            held = self._sandbox.start()
         except ConfigError as error:
-            message = f"{error.message} The setting unconfined_decoding says so."
+            message = f"{error.message} --unconfined-decoding (the setting unconfined_decoding) does."
             raise ConfigError(message, param="unconfined_decoding") from error
+        if not enough(held):
+            log.warning("Posted files are decoded unconfined: %s cannot be had here.", missing(held))
 
     async def read(self, data: bytes, sampling: Sampling) -> Looked:
         """The frames of a video that `sampling` asks for, or of a picture that moves; of others the only one.

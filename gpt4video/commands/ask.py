@@ -23,6 +23,7 @@ from gpt4video.commands.command import (
     say,
     video_json,
 )
+from gpt4video.commands.reading import VideoFiles
 from gpt4video.messages import (
     Conversation,
     DrawOptions,
@@ -53,12 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask; 3 when safety refused, 1 when a video was wanted and could not be drawn."""
-    from gpt4video.video import open_video, probe
-
     demand_folder(args.videos)
-    probe(args.video)  # a file that is none is told before the model is loaded
-    assistant = open_assistant(args.config)
-    clip = open_video(args.video, assistant.encoder.sampling)
+    with VideoFiles() as files:
+        files.probe(args.video)  # a file that is none is told before the model is loaded
+        assistant = open_assistant(args.config)
+        clip = files.open_video(args.video, assistant.encoder.sampling)
     conversation = (user(clip, args.question),)
     draw = DrawOptions(seed=args.seed)
     told = asyncio.run(

@@ -28,6 +28,7 @@ from gpt4video.commands.command import (
     sampling_of,
     say,
 )
+from gpt4video.commands.reading import VideoFiles
 from gpt4video.errors import Gpt4VideoError, InputError
 from gpt4video.messages import Conversation, Drawn, DrawOptions, Message, Part, Posted, Text
 from gpt4video.video.container import ENDINGS
@@ -53,24 +54,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Talk until /quit or the end of the input."""
     demand_folder(args.videos)
-    chat = Chat(open_assistant(args.config), args)
-    if sys.stdin.isatty():
-        say(HELP)
-    while not chat.over and (line := _read_line()) is not None:
-        try:
-            chat.hear(line.strip())
-        except Gpt4VideoError as error:
-            say(error.message)
-        except KeyboardInterrupt:
-            say("stopped")
+    with VideoFiles() as files:
+        chat = Chat(open_assistant(args.config), args, files)
+        if sys.stdin.isatty():
+            say(HELP)
+        while not chat.over and (line := _read_line()) is not None:
+            try:
+                chat.hear(line.strip())
+            except Gpt4VideoError as error:
+                say(error.message)
+            except KeyboardInterrupt:
+                say("stopped")
     return DONE
 
 
 class Chat:
     """What has been said, and what is posted with the next message."""
 
-    def __init__(self, assistant: Assistant, args: argparse.Namespace) -> None:
-        self._assistant, self._args = assistant, args
+    def __init__(self, assistant: Assistant, args: argparse.Namespace, files: VideoFiles) -> None:
+        self._assistant, self._args, self._files = assistant, args, files
         self._turns: Conversation = ()
         self._posted: list[Part] = []
         self.over = False
@@ -122,11 +124,9 @@ class Chat:
         return clips, (words + line[end:]).strip()
 
     def _open(self, path: str) -> Posted:
-        from gpt4video.video import open_video
-
         if not path:
             raise InputError("Say which: /video PATH")
-        return Posted(open_video(Path(path).expanduser(), self._assistant.encoder.sampling))
+        return Posted(self._files.open_video(Path(path).expanduser(), self._assistant.encoder.sampling))
 
 
 def _read_line() -> str | None:

@@ -9,6 +9,7 @@ transparency, and pixels that are not square stay so.
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,23 @@ _UNSEEKABLE = {"avi", "mpeg"}
 """Containers where decord seeks by time stamps that it gets wrong."""
 
 
+def demand_decord() -> None:
+    """Raise `InputError` where decord is not installed. Loads nothing."""
+    if find_spec("decord") is None:
+        raise InputError(
+            "The decord decoder is not installed (it has no package for this machine, or "
+            "`pip install decord` was not run); the pyav decoder needs nothing more.",
+            param="decoder",
+        )
+
+
 class DecordReader:
     """One video, read by decord. Raises `InputError` where decord is not installed."""
 
     def __init__(self, media: Media, container: str, limits: Limits, has_left: HasLeft = stays) -> None:
-        try:
-            import decord
-        except ImportError as error:
-            raise InputError(
-                "The decord decoder is not installed (it has no package for this machine, or "
-                "`pip install decord` was not run); the pyav decoder needs nothing more.",
-                param="decoder",
-            ) from error
+        demand_decord()
+        import decord
+
         self._decord = decord
         decord.logging.set_level(decord.logging.QUIET)
         self._media, self._container, self._limits, self._has_left = media, container, limits, has_left

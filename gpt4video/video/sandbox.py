@@ -32,6 +32,7 @@ import numpy as np
 from gpt4video.errors import ConfigError, InputError, VideoError
 from gpt4video.video.clip import Clip, Sampling
 from gpt4video.video.decode import DecoderName, checked, checked_options
+from gpt4video.video.decord import demand_decord
 from gpt4video.video.picture import ONE
 from gpt4video.video.reader import HasLeft, Left, Limits, Media, VideoInfo, stays
 
@@ -102,7 +103,8 @@ class Sandbox:
     def start(self) -> dict[str, bool]:
         """Have a worker ready; returns what holds it, by the names of `confine.Held`.
 
-        Raises `ConfigError` where that is not enough for strangers' files, unless `unconfined`.
+        Raises `ConfigError` where that is not enough for strangers' files, unless `unconfined`, and
+        `InputError` for a decoder that is not installed.
         """
         return self._ready().held
 
@@ -218,15 +220,15 @@ class Sandbox:
             if self._worker is None or self._worker.dead:
                 if self._worker is not None:
                     self._worker.end()
+                if "decord" in self._decoders:
+                    demand_decord()
                 self._worker = _Worker(self._decoders)
             worker = self._worker
         if not self._unconfined and not enough(worker.held):
             raise ConfigError(
-                "This system cannot confine a decoder: "
-                f"{', '.join(name for name, holds in worker.held.items() if not holds)} "
-                "cannot be had here, so a file made for it could read your files and send them away. Serve "
-                "on Linux (x86-64 or ARM) with seccomp, or allow unconfined decoding where every "
-                "file that is posted can be trusted."
+                f"This system cannot confine a decoder: {missing(worker.held)} cannot be had here, so a file "
+                "made for it could read your files and send them away. Serve on Linux (x86-64 or ARM) with "
+                "seccomp, or allow unconfined decoding where every file that is posted can be trusted."
             )
         return worker
 
@@ -235,6 +237,11 @@ def enough(held: dict[str, bool]) -> bool:
     """Whether a stranger's file may be decoded by what is held so: a decoder that it has taken over could
     open no file, reach no network and run nothing. `confine.py` says why the rest alone would not do."""
     return held["no_new_privs"] and held["seccomp"]
+
+
+def missing(held: dict[str, bool]) -> str:
+    """What does not hold, by the names of `confine.Held`."""
+    return ", ".join(name for name, holds in held.items() if not holds)
 
 
 class _Worker:

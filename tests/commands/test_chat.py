@@ -8,6 +8,7 @@ import pytest
 from gpt4video.assistant import Assistant
 from gpt4video.cli import main
 from gpt4video.commands.chat import Chat
+from gpt4video.commands.reading import VideoFiles
 from gpt4video.errors import VideoError
 from gpt4video.interfaces import DrawerLimits, Drawing, Step
 from gpt4video.messages import Drawn, Piece, Usage
@@ -63,7 +64,8 @@ def chat(tmp_path, monkeypatch):
     class Args:
         max_tokens, temperature, seed, videos = 9, 0.0, None, tmp_path
 
-    return Chat(Assistant(Eyes(), Talk(), Pen(), SafetyFilter()), Args)
+    with VideoFiles() as files:
+        yield Chat(Assistant(Eyes(), Talk(), Pen(), SafetyFilter()), Args, files)
 
 
 def said(chat, capsys, line):

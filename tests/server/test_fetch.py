@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gzip
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 
@@ -167,6 +169,26 @@ async def test_a_redirect_is_judged_like_an_address_of_its_own(site, target):
     assert len(site.hosts) == 1
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.2", "[::1]", "[::ffff:127.0.0.2]", "[::]", "0.0.0.0", "inside.test"]
+)
+async def test_a_redirect_inside_is_not_followed_though_its_host_is_allowed(site, host):
+    """By `*` every host is: what counts is where it leads. The site's own address stands for the internet."""
+    site.pages = {"/": moved(f"http://{host}/secret")}
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "site.test" else ["127.0.0.2"]
+
+    settings = Settings(media_hosts=("*",), fetch_http=True)
+    strict = fetcher(site, resolve, settings, public=lambda address: address == "127.0.0.1")
+    with socket.create_server(("127.0.0.2", site.port)) as inside:
+        inside.settimeout(0.1)
+        assert await code_of(strict.fetch("http://site.test/")) == "media_url_not_allowed"
+        with pytest.raises(TimeoutError):
+            inside.accept()
+    assert site.hosts == ["site.test"]
+
+
 async def test_three_redirects_are_followed_and_no_more(site):
     site.pages = {f"/{i}": moved(f"/{i + 1}", status=307) for i in range(5)} | {"/5": ok(b"there")}
     assert await fetcher(site).fetch("http://site.test/2") == b"there"
@@ -185,8 +207,27 @@ async def test_three_redirects_are_followed_and_no_more(site):
         "http://[::1]/",
         "http://[::ffff:127.0.0.1]/",
         "http://[::ffff:7f00:1]/",
+        "http://[0:0:0:0:0:ffff:7f00:1]/",
+        "http://[::ffff:0:127.0.0.1]/",
+        "http://[::127.0.0.1]/",
+        "http://[::]/",
+        "http://0.0.0.0/",
+        "http://0/",
+        "http://0x7f000001./",
+        "http://00000177.0.0.1/",
+        "http://[fe80::1%25lo]/",
+        "http://[fe80::1%lo]/",
+        "http://[::1%25lo]/",
         "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b:1::7f00:1]/",
         "http://[2002:7f00:1::]/",
+        "http://[2001:0:7f00:1::]/",
+        "http://[fd00:ec2::254]/latest/meta-data/",
+        "http://127%2e0.0.1/",
+        "http://127.0.0.1%00.site.test/",
+        "http://127。0。0。1/",
+        "http://site.test\r\nHost: x/",
+        "http://site.test:0/",
         "http://169.254.169.254/latest/meta-data/",
         "http://metadata.google.internal/",
         "http://localhost/",
@@ -202,6 +243,10 @@ async def test_three_redirects_are_followed_and_no_more(site):
         "ftp://site.test/",
         "http://\u0000/",
         "http://①②⑦.⓪.⓪.①/",
+        "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
+        "http://127.0.0.1#@site.test/",
+        "http://127.0.0.1?@site.test/",
+        "http://site.test:x@127.0.0.1/",
     ],
 )
 async def test_an_address_that_leads_inside_is_refused_with_every_host_allowed(url):
@@ -234,6 +279,67 @@ async def test_a_body_without_end_is_cut_at_the_cap(site):
     site.pages = {"/": forever, "/told": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"}
     for path in ("/", "/told"):
         assert await code_of(fetcher(site).fetch(f"http://site.test{path}")) == "video_too_large"
+
+
+async def test_nothing_but_the_head_is_read_of_what_leads_on(site):
+    async def endless(writer):
+        writer.write(b"HTTP/1.1 302 Moved\r\nLocation: /there\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+            await writer.drain()
+
+    site.pages = {"/": endless, "/there": ok(b"there")}
+    assert await fetcher(site).fetch("http://site.test/") == b"there"
+
+
+async def test_a_head_without_end_is_left(site):
+    async def lines(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"X-More: " + b"x" * 1000 + b"\r\n")
+            await writer.drain()
+
+    async def hints(writer):
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    site.pages = {"/lines": lines, "/hints": hints}
+    settings = Settings(media_hosts=("site.test",), fetch_http=True, fetch_seconds=2.0)
+    for path in site.pages:
+        fetching = fetcher(site, settings=settings).fetch(f"http://site.test{path}")
+        assert await code_of(fetching) == "media_fetch_failed"
+
+
+@pytest.mark.parametrize(
+    "how", ["Content-Encoding: gzip", "Transfer-Encoding: gzip", "Transfer-Encoding: gzip, chunked"]
+)
+async def test_a_gzip_bomb_is_never_opened(site, how):
+    bomb = gzip.compress(bytes(2**26))  # 64 MiB in 64 KiB
+    assert len(bomb) < SETTINGS.max_video_bytes
+    site.pages = {"/": ok(bomb, how), "/plain": ok(bomb)}
+    assert await code_of(fetcher(site).fetch("http://site.test/")) == "media_fetch_failed"
+    assert await fetcher(site).fetch("http://site.test/plain") == bomb, "a file that is one is what it is"
+
+
+async def test_a_name_server_that_does_not_answer_holds_up_nobody_else(monkeypatch):
+    answer = threading.Event()
+
+    def silent(*_, **__):
+        answer.wait(60)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    settings = Settings(media_hosts=("*",), fetch_seconds=2.0, max_fetches=40)  # more than Python has threads
+    waiting = Fetcher(settings)
+    try:
+        fetching = [asyncio.create_task(waiting.fetch(f"https://a{i}.test/")) for i in range(40)]
+        await asyncio.sleep(0.5)
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 20)
+        assert {await code_of(task) for task in fetching} == {"media_fetch_failed"}
+    finally:
+        answer.set()
 
 
 async def test_a_body_that_drips_is_left_when_the_time_is_over(site):
@@ -308,6 +414,14 @@ async def test_no_proxy_of_the_environment_is_asked(site, monkeypatch):
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("64:ff9b:1::1", False),
+        ("::ffff:0:7f00:1", False),
+        ("::ffff:93.184.216.34", True),
+        ("2002:5db8:d822::1", True),
+        ("2001::1", False),
+        ("2001:db8::1", False),
+        ("fd00:ec2::254", False),
+        ("::1%lo", False),
+        ("2606:4700::1111%1", False),
         ("2002:a00:1::", False),
         ("fe80::1", False),
         ("fe80::1%eth0", False),

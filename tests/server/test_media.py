@@ -1,14 +1,21 @@
 """Posted bytes to clips: a few are decoded at a time, and none for somebody who left."""
 
 import asyncio
+import io
+import signal
+import subprocess
+import sys
 import threading
 import time
 
+import httpx2
 import numpy as np
 import pytest
 from files import write
+from PIL import Image
 from web_stand_ins import clip_of, mp4_of
 
+from gpt4video.checkpoint import EMBEDDED
 from gpt4video.errors import Busy, VideoError
 from gpt4video.video import Sampling, sandbox
 from server import cli
@@ -79,11 +86,56 @@ async def test_a_file_that_breaks_the_decoder_twice_is_not_tried_again(red):
     reader.close()
 
 
+async def test_the_other_decoder_sees_the_same_and_a_picture_is_not_its_matter(red):
+    pytest.importorskip("decord")
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), (200, 40, 40)).save(picture, "PNG")
+    readers = [ClipReader(Settings(decoder=decoder)) for decoder in ("pyav", "decord")]
+    try:
+        for data in (red, picture.getvalue()):
+            one, other = [(await reader.read(data, SOME)).clip for reader in readers]
+            assert one.times.tolist() == other.times.tolist()
+            assert np.abs(one.frames.astype(int) - other.frames).mean() < 3
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def test_serve_says_what_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "decord", None)
+    assert cli.main(["serve", "--port", "0", "--decoder", "decord"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "decord decoder is not installed" in line
+
+
 def test_serve_refuses_a_system_that_cannot_confine_a_decoder_and_says_how_to_go_on(monkeypatch, capsys):
     """As on a machine of another kind, for which there is no filter."""
     boot = "import platform; platform.machine = lambda: 'riscv64'; " + sandbox.BOOT
     monkeypatch.setattr(sandbox, "BOOT", boot)
     assert cli.main(["serve", "--port", "0"]) == 2
     said = capsys.readouterr().err
-    assert "seccomp" in said and "unconfined_decoding" in said
+    assert "seccomp" in said and "--unconfined-decoding" in said and "unconfined_decoding" in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_serve_goes_on_there_if_told_and_says_what_is_missing(tmp_path):
+    # A description without its folders: the model cannot load, files are posted all the same.
+    (tmp_path / "assistant.yaml").write_bytes((EMBEDDED / "assistant.yaml").read_bytes())
+    code = (
+        "import sys; from gpt4video.video import sandbox; from server import cli; "
+        "sandbox.BOOT = \"import platform; platform.machine = lambda: 'riscv64'; \" + sandbox.BOOT; "
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    words = ["serve", "--port", "0", "--config", str(tmp_path), "--unconfined-decoding"]
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
+    try:
+        warning, greeting = process.stderr.readline(), process.stderr.readline()
+        assert "Posted files are decoded unconfined: seccomp cannot be had here." in warning
+        upload = {"file": ("a.mp4", mp4_of("red"), "video/mp4")}
+        url = greeting.split()[3]
+        posted = httpx2.post(f"{url}/v1/files", data={"purpose": "vision"}, files=upload, timeout=60)
+        assert posted.json()["video"]["codec"] == "h264"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()

@@ -55,7 +55,9 @@ def test_an_address_that_cannot_be_had_is_one_line_and_status_2(capsys):
 def test_the_options_are_told(capsys):
     assert main(["serve", "--help"]) == 0
     told = capsys.readouterr().out
-    assert all(option in told for option in ("--config", "--host", "--port", "127.0.0.1", "8000"))
+    options = ("--config", "--host", "--port", "--decoder {pyav,decord}", "--unconfined-decoding")
+    assert all(told_of in told for told_of in (*options, "127.0.0.1", "8000", "default pyav"))
+    assert "--decoder: invalid choice: 'opencv'" in refusal(capsys, "--decoder", "opencv")
 
 
 def test_a_way_to_load_imports_nothing_heavy():
