@@ -301,6 +301,9 @@ class Assistant:
                         case Step():
                             preview = step.preview if verdict.allowed else None
                             yield VideoProgress(index, step.step, step.steps, preview)
+                            if stopped(index):
+                                yield VideoFailed(index, "cancelled", "The drawing was stopped.")
+                                return
                         case Drawing() if verdict.allowed:
                             yield VideoDone(index, request, step.clip, step.seed)
                         case Drawing():

@@ -36,6 +36,7 @@ from server.state.blobs import Blobs, Draft
 from server.state.queue import Lease, Lost, Queue
 from server.state.records import VideoRecord, new_video_id
 from server.state.shelf import NOTHING
+from server.state.spent import OVER_QUOTA, Quota
 from server.state.store import Store
 
 if TYPE_CHECKING:
@@ -86,14 +87,19 @@ class Drawings:
         leases: Leases,
         new: Callable[[GenerationRequest], VideoRecord],
         lifetime: float | None = None,
+        quota: Quota | None = None,
     ) -> None:
-        """`lifetime` is how long the bytes of a drawn video are kept, in seconds; None: until deleted."""
+        """`lifetime` is how long the bytes of a drawn video are kept, in seconds; None: until deleted.
+
+        What is drawn is charged to `quota`; a video that does not fit into it fails.
+        """
         self._queue = queue
         self._videos = videos
         self._blobs = blobs
         self._leases = leases
         self._new = new
         self._lifetime = lifetime
+        self._quota = quota
         self._records: dict[int, VideoRecord] = {}
         self._held: dict[int, Lease] = {}
         self._told_at: dict[int, float] = {}
@@ -103,8 +109,10 @@ class Drawings:
         self._records[0], self._held[0] = record, lease
 
     def stopped(self, index: int) -> bool:
-        """Whether this video is not ours any more: it was cancelled or deleted."""
-        return index in self._held and self._held[index] not in self._leases
+        """Whether this video shall not be drawn: it was cancelled or deleted, or never admitted."""
+        if index in self._held:
+            return self._held[index] not in self._leases
+        return index in self._records
 
     async def take(self, event: VideoEvent) -> VideoRecord:
         """The record after this event, kept unless it is not ours any more. Raises `Busy`."""
@@ -132,7 +140,13 @@ class Drawings:
             record = self._records[event.index] = failed(record, event.code, event.message)
             return await self._videos.put(record)
         lease = Lease.of(record.id)
-        await self._queue.join(record, lease)
+        try:
+            await self._queue.join(record, lease, self._quota)
+        except ApiError as error:
+            if code_of(error) != OVER_QUOTA:
+                raise
+            record = self._records[event.index] = failed(record, OVER_QUOTA, str(error.detail))
+            return await self._videos.put(record)
         self._leases.hold(lease)
         self._held[event.index], self._records[event.index] = lease, record
         return record

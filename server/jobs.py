@@ -28,6 +28,7 @@ from server.errors import DATABASE, ApiError, as_api_error, code_of
 from server.leases import Leases
 from server.state.queue import Lease, Lost, Queue
 from server.state.records import VideoRecord
+from server.state.spent import Quota
 from server.state.store import Store
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ class Jobs:
         owner: str,
         remixed_from: str | None = None,
         id: str | None = None,
+        quota: Quota | None = None,
     ) -> VideoRecord:
-        """Queue a drawing whose options were checked; raises `Busy` where the queue is too long."""
+        """Queue a drawing whose options were checked; raises as `Queue.join` does."""
         record = blank(self._model, owner, request, assistant.limits, remixed_from, id)
-        await self._queue.join(record)
+        await self._queue.join(record, quota=quota)
         self._wake.set()
         [record] = await self._queue.placed([record])
         return record

@@ -27,7 +27,8 @@ from server.state.database import Database
 PREFIX = "g4v_"
 GOOD_KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
 REMEMBERED = 1.0
-"""Seconds for which a key that was found is not looked up again: so long may a revoked one still work."""
+"""Seconds for which a key that was found is not looked up again: so long may one still work that another
+process has revoked."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Keys:
         await self._database.run(
             update(tables.keys).where(tables.keys.c.id == key.id).values(revoked_at=key.revoked_at)
         )
+        self._found = {value: found for value, found in self._found.items() if found[0].id != key.id}
         return key
 
     async def exist(self) -> bool:

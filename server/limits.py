@@ -3,7 +3,7 @@
     requests      POST /v1/…             a minute     a bucket that fills evenly, in this process
     tokens        read and written       a minute     the same; charged at an answer's end, so maybe below 0
     at once       POST /v1/…             now          counted in this process
-    video seconds asked to be drawn      a day (UTC)  in the database, shared by all processes
+    video seconds asked to be drawn      a day (UTC)  in the database, shared by all (state/spent.py)
 
 Several server processes have a bucket each: a key then gets up to that many times its rates, and an operator
 who minds divides them. What costs most, drawing, is counted once for all.
@@ -19,9 +19,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
-from gpt4video.messages import Event, Finished, TextDelta, VideoFailed, VideoRequested
+from gpt4video.messages import Event, Finished, TextDelta, VideoFailed
 from server.errors import ApiError
 from server.settings import Limits
+from server.state.spent import OVER_QUOTA, Quota, day_of
 
 MINUTE = 60.0
 
@@ -31,10 +32,6 @@ class Spending(Protocol):
 
     async def spent(self, owner: str, day: str) -> float:
         """Video seconds so far."""
-        ...
-
-    async def spend(self, owner: str, day: str, seconds: float, most: float) -> bool:
-        """Add to it, unless it would come to more than `most`; whether it was added."""
         ...
 
 
@@ -109,7 +106,6 @@ class Account:
 
 
 UNLIMITED = Account.of(Limits())
-OVER_QUOTA = "quota_exceeded"
 
 
 class Ledger:
@@ -140,13 +136,10 @@ class Ledger:
             told |= _triple("video-seconds", f"{most:g}", f"{left:g}", self._until_midnight)
         return told
 
-    async def draw(self, owner: str, seconds: float) -> None:
-        """Charge a drawing, or raise a 429 `quota_exceeded` that says when the next day begins."""
+    def quota(self, owner: str) -> Quota | None:
+        """What the owner may have drawn today; None where nobody counts."""
         most = self.account(owner).limits.video_seconds_per_day
-        if most is None or await self._spending.spend(owner, self._day, seconds, most):
-            return
-        wait = retry_after(self._until_midnight)
-        raise ApiError(429, _over(most, seconds), type="insufficient_quota", code=OVER_QUOTA, headers=wait)
+        return None if most is None else Quota(owner, self._day, most, retry_after(self._until_midnight))
 
     async def metered(
         self,
@@ -158,11 +151,11 @@ class Ledger:
         """The events of `respond(allow_video)`, charged to their owner.
 
         Tokens are charged at the end, also to those who leave before. A key that has no `seconds` of video
-        left today is answered in words: a video that is wanted all the same fails as `quota_exceeded`.
+        left today is answered in words: a video that is wanted all the same fails as `quota_exceeded`. Video
+        seconds are charged where a video joins the queue.
         """
-        account = self.account(owner)
-        most = account.limits.video_seconds_per_day
-        over = most is not None and await self._spending.spent(owner, self._day) + seconds > most
+        account, quota = self.account(owner), self.quota(owner)
+        over = quota is not None and await self._spending.spent(owner, self._day) + seconds > quota.most
         pieces, used = 0, None
         try:
             async with aclosing(
@@ -174,12 +167,9 @@ class Ledger:
                             pieces += 1
                         case Finished():
                             used = event.usage.total_tokens
-                        case VideoRequested() if most is not None:
-                            await self._spending.spend(owner, self._day, seconds, math.inf)
-                        case VideoFailed(code="video_not_allowed") if (
-                            most is not None and over and allow_video
-                        ):
-                            event = replace(event, code=OVER_QUOTA, message=_over(most, seconds))
+                        case VideoFailed(code="video_not_allowed") if quota and over and allow_video:
+                            told = quota.over(seconds).detail
+                            event = replace(event, code=OVER_QUOTA, message=told)
                     yield event
         finally:
             if account.tokens is not None:
@@ -187,17 +177,13 @@ class Ledger:
 
     @property
     def _day(self) -> str:
-        return self._now().date().isoformat()
+        return day_of(self._now())
 
     @property
     def _until_midnight(self) -> float:
         now = self._now()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
         return (midnight - now).total_seconds()
-
-
-def _over(most: float, seconds: float) -> str:
-    return f"This key may have {most:g} seconds of video drawn a day, and {seconds:g} more are too many."
 
 
 def too_many(message: str, wait: float) -> ApiError:

@@ -91,8 +91,10 @@ class ClipReader:
         return await self._look(data, sampling, backend, partial(self._decode, data, sampling))
 
     def known(self, sha256: str, sampling: Sampling, moving: bool) -> Looked | None:
-        """What `read` would give, where it was read before: nobody has to fetch the bytes. Not where something
-        `moving` was meant and there is one frame, which may be of a picture."""
+        """What `read` would give, where that is known without the bytes.
+
+        It is not where something `moving` was meant and there is one frame, which may be of a picture.
+        """
         clip = self._kept.get((sha256, sampling))
         if clip is None or (moving and len(clip.frames) == 1):
             return None

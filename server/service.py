@@ -251,6 +251,7 @@ class Service:
             self.leases,
             lambda request: blank(self.settings.model_id, owner, request, self.assistant.limits),
             self.settings.video_lifetime,
+            self.ledger.quota(owner),
         )
 
     def seconds(self, draw: DrawOptions) -> float:

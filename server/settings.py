@@ -29,7 +29,8 @@ class Limits:
     tokens_per_minute: int | None = None
     """Tokens read and written."""
     video_seconds_per_day: float | None = None
-    """Seconds of video to be drawn, from midnight to midnight UTC; what is deleted or fails counts, too."""
+    """Seconds of video to be drawn, from midnight to midnight UTC; cancelled and deleted ones count,
+    failed ones do not."""
     requests_at_once: int | None = None
     """Requests under way at the same time."""
 

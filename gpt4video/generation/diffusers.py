@@ -193,7 +193,7 @@ class DiffusersDrawer:
             raise
         except torch.OutOfMemoryError as error:
             raise GenerationFailed("The device ran out of memory; ask for a shorter video.") from error
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too: it would end the event loop that waits for us
             raise GenerationFailed(f"The drawing pipeline broke ({type(error).__name__}).") from error
         return Drawing(Clip.of(frames, limits.fps), seed)
 

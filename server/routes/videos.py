@@ -126,8 +126,8 @@ async def _submit(
         verdict = await asyncio.to_thread(assistant.safety.text, prompt, door)
         if not verdict.allowed:
             raise Refused(verdict.message, code="moderation_blocked", param="prompt")
-    await service.ledger.draw(owner, service.seconds(options))
-    return await service.jobs.submit(assistant, GenerationRequest(prompt, options), owner, remixed_from, id)
+    request, quota = GenerationRequest(prompt, options), service.ledger.quota(owner)
+    return await service.jobs.submit(assistant, request, owner, remixed_from, id, quota)
 
 
 @router.get("/v1/videos", responses=answers(VideoList, 400))

@@ -29,6 +29,7 @@ from gpt4video.errors import Busy
 from server.state.blobs import Draft
 from server.state.records import VideoRecord
 from server.state.shelf import NOTHING, Shelf
+from server.state.spent import Quota, spend, take_back
 from server.state.store import columns_of, values_of
 from server.state.tables import videos
 
@@ -72,8 +73,11 @@ class Queue:
         self.lease_seconds = lease_seconds
         self._max_attempts = max_attempts
 
-    async def join(self, record: VideoRecord, lease: Lease | None = None) -> None:
-        """Stand in the queue, or, with a lease, be drawn at once. Raises `Busy` where it is too long."""
+    async def join(self, record: VideoRecord, lease: Lease | None = None, quota: Quota | None = None) -> None:
+        """Stand in the queue, or, with a lease, be drawn at once; its seconds are charged to the quota.
+
+        Raises `Busy` where the queue is too long, and an `ApiError` (429) for what is over the quota.
+        """
         row = {**values_of(record, COLUMNS), "origin": "job"}
         if lease is not None:
             row |= {"origin": "chat", **self._held(lease), "attempts": 1}
@@ -85,6 +89,8 @@ class Queue:
             if (await connection.execute(count)).scalar_one() >= self._most:
                 message = f"{self._most} videos are waiting already; try again later."
                 raise Busy(message, retry_after=COME_BACK)
+            if quota is not None:
+                await spend(connection, quota, record.seconds)
             await connection.execute(insert(videos).values(row))
 
         await self._database.write(work)
@@ -139,9 +145,10 @@ class Queue:
 
         async def work(connection: AsyncConnection) -> None:
             ended = update(videos).where(videos.c.lease == lease.token, UNFINISHED)
-            ended = ended.values(**values_of(record, COLUMNS), **FREE)
-            if (await connection.execute(ended)).rowcount != 1:
+            row = values_of(record, COLUMNS)
+            if (await connection.execute(ended.values(**row, **FREE))).rowcount != 1:
                 raise Lost
+            await take_back(connection, row)
 
         try:
             await self._shelf.write(record.id, drafts, work, patience=self.lease_seconds)
@@ -168,8 +175,14 @@ class Queue:
             videos.c.leased_until < self._database.clock,
             or_(videos.c.origin == "chat", videos.c.attempts >= self._max_attempts),
         )
+        ended = update(videos).where(hopeless).values(**_failed(INTERRUPTED)).returning(*COLUMNS)
+
+        async def work(connection: AsyncConnection) -> None:
+            for row in (await connection.execute(ended)).mappings().all():
+                await take_back(connection, dict(row))
+
         if await self._database.one(select(videos.c.id).where(hopeless).limit(1)) is not None:
-            await self._database.run(update(videos).where(hopeless).values(**_failed(INTERRUPTED)))
+            await self._database.write(work)
 
     async def places(self) -> dict[str, int]:
         """How many come before each of those that are not finished."""

@@ -32,8 +32,13 @@ from server.state.shelf import NOTHING, Shelf
 from server.state.tables import assets, blobs
 
 ORDERS = ("asc", "desc")
-ASSET = (blobs.c.key, blobs.c.bytes, blobs.c.sha256, assets.c.media_type)
-"""The fields of an `Asset`."""
+ASSET = {
+    "key": blobs.c.key,
+    "size": blobs.c.bytes,
+    "sha256": blobs.c.sha256,
+    "media_type": assets.c.media_type,
+}
+"""The fields of an `Asset`, and where they are kept."""
 
 
 class Store(Generic[R]):
@@ -134,17 +139,18 @@ class Store(Generic[R]):
         this = and_(
             assets.c.object_id == self._table.c.id, assets.c.variant == (variant or self._record.variant)
         )
-        query = select(self._table.c.expires_at, *ASSET).where(self._table.c.id == id, self._visible(owner))
+        query = select(
+            self._table.c.expires_at, *(column.label(name) for name, column in ASSET.items())
+        ).where(self._table.c.id == id, self._visible(owner))
         query = query.select_from(self._table.outerjoin(assets, this).outerjoin(blobs))
         row = await self._shelf.database.one(query) if id.isprintable() else None
         if row is None:
             raise not_found(self.kind, id)
-        expires_at, *found = row.values()
-        if expires_at is not None and expires_at <= time.time():
+        if row["expires_at"] is not None and row["expires_at"] <= time.time():
             raise ApiError(410, f"This {self.kind} has expired.", code=f"{self.kind}_expired", param="id")
         if row["key"] is None:
             raise ApiError(404, f"This {self.kind} is not ready.", code=f"{self.kind}_not_ready", param="id")
-        return Asset(*found)
+        return Asset(**{name: row[name] for name in ASSET})
 
     async def read(self, asset: Asset) -> bytes:
         """All bytes of an asset; a 404 where they were deleted since it was found."""

@@ -1,10 +1,10 @@
 """Keys and tenants: who may come in, what each sees, and what a player needs no key for."""
 
-import asyncio
 import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
@@ -233,6 +233,57 @@ def test_a_days_video_seconds_are_kept_and_words_go_on(make, folder):
         assert message["videos"][0]["error"]["code"] == "quota_exceeded"
 
 
+def test_a_days_video_seconds_are_not_overshot_by_requests_at_the_same_time(make, folder):
+    key = make("me", "--video-seconds-per-day", "4")
+    chat = {"messages": [{"role": "user", "content": "draw a red circle"}]}
+    with serving(folder) as url, client(url, key) as owner, ThreadPoolExecutor(20) as threads:
+
+        def ask(i):
+            if i % 2:
+                return owner.post("/v1/videos", data={"prompt": "a red circle"})
+            return owner.post("/v1/chat/completions", json=chat)
+
+        answers = [answer.json() for answer in threads.map(ask, range(20))]
+        codes = [answer["error"]["code"] for answer in answers if "error" in answer]
+        videos = [v for a in answers if "choices" in a for v in a["choices"][0]["message"]["videos"]]
+        videos += [answer for answer in answers if answer.get("object") == "video"]
+        refused = [video for video in videos if video["status"] == "failed"]
+        codes += [video["error"]["code"] for video in refused]
+        assert (len(videos) - len(refused), codes) == (4, ["quota_exceeded"] * 16)
+        ids = [video["id"] for video in videos if video not in refused]
+        until(lambda: {owner.get(f"/v1/videos/{id}").json()["status"] for id in ids} == {"completed"}, 60)
+        listed = owner.get("/v1/videos?limit=100").json()["data"]
+        assert sum(video["status"] == "completed" for video in listed) == 4
+        assert owner.get("/v1/models").headers["x-ratelimit-remaining-video-seconds"] == "0"
+
+
+def test_an_answer_that_goes_over_its_tokens_ends_and_the_next_is_turned_away(make, folder):
+    """As OpenAI does it: what has begun is finished, and the one after it waits."""
+    key = make("me", "--tokens-per-minute", "20")
+    with serving(folder) as url, client(url, key) as owner:
+        body = {"messages": [{"role": "user", "content": "word " * 40}]}
+        over = owner.post("/v1/chat/completions", json=body)
+        assert over.status_code == 200 and over.json()["choices"][0]["finish_reason"] == "stop"
+        assert over.json()["usage"]["total_tokens"] > 20
+        refused = owner.post("/v1/chat/completions", json=HELLO)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert int(refused.headers["retry-after"]) >= 60  # more than a minute's worth was used
+        assert refused.headers["x-ratelimit-remaining-tokens"] == "0"
+
+
+async def test_who_revokes_a_key_does_not_wait_until_it_is_forgotten(tmp_path):
+    database = Database(sqlite_url(tmp_path / "keys.db"))
+    await database.open()
+    keys = Keys(database)
+    (key, secret), (other, another) = await keys.create("me", {}), await keys.create("you", {})
+    assert await keys.find(secret) == await keys.by_id(key.id) == key
+    assert await keys.find(another) == other
+    await keys.revoke(key.id)
+    assert await keys.find(secret) is None and await keys.by_id(key.id) is None
+    assert await keys.find(another) == other
+    await database.close()
+
+
 def test_so_many_requests_at_once_and_no_more(make, folder):
     key = make("me", "--requests-at-once", "1")
     messages = [{"role": "user", "content": "talk forever"}]
@@ -277,28 +328,6 @@ def test_an_open_server_signs_nothing(folder):
         (video,) = anybody.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["videos"]
         assert video["url"] == f"/v1/videos/{video['id']}/content"
         assert anybody.get(video["url"]).status_code == 200
-
-
-async def test_servers_of_one_database_share_days_and_the_secret_of_addresses(tmp_path):
-    from server.state.spent import Spent
-
-    url = sqlite_url(tmp_path / "shared.db")
-    one, two = Database(url), Database(url)
-    await one.open(), await two.open()
-    try:
-        first, second = Signer(100), Signer(100)
-        await first.open(one), await second.open(two)
-        path, _, query = first.signed("video_1", "key_1").partition("?")
-        given = dict(pair.split("=") for pair in query.split("&"))
-        assert second.signer_of(path, given) == "key_1"
-        added = await asyncio.gather(
-            *(Spent(database).spend("key_1", "2026-01-31", 1.0, 5.0) for database in (one, two) * 5)
-        )
-        assert sum(added) == 5 and await Spent(one).spent("key_1", "2026-01-31") == 5.0
-        await Spent(two).spend("key_1", "2026-02-01", 1.0, 5.0)
-        assert await Spent(one).spent("key_1", "2026-01-31") == 0.0, "yesterday is forgotten"
-    finally:
-        await one.close(), await two.close()
 
 
 async def test_an_address_is_good_for_one_video_in_one_form_for_a_while(tmp_path):

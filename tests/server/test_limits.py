@@ -28,12 +28,6 @@ class Purse:
     async def spent(self, owner, day):
         return self.days.get((owner, day), 0.0)
 
-    async def spend(self, owner, day, seconds, most):
-        if self.days.get((owner, day), 0.0) + seconds > most:
-            return False
-        self.days[owner, day] = self.days.get((owner, day), 0.0) + seconds
-        return True
-
 
 def test_a_bucket_fills_evenly_and_never_over_its_brim():
     clock = Clock()
@@ -84,30 +78,27 @@ def test_a_refused_request_costs_nothing():
 
 async def test_a_days_video_seconds_end_at_midnight():
     now = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
-    ledger = Ledger(Purse(), now=lambda: now)
-    limits = Limits(video_seconds_per_day=5)
-    ledger.know("key_1", limits)
-    ledger.know("key_2", limits)
-    await ledger.draw("key_1", 4)
+    purse = Purse()
+    ledger = Ledger(purse, now=lambda: now)
+    ledger.know("key_1", Limits(video_seconds_per_day=5))
+    purse.days["key_1", "2026-01-31"] = 4.0
     told = await ledger.headers("key_1")
     assert told["x-ratelimit-remaining-video-seconds"] == "1"
     assert told["x-ratelimit-reset-video-seconds"] == "1h0m0s"
-    with pytest.raises(ApiError) as refused:
-        await ledger.draw("key_1", 2)
-    error = refused.value
-    assert (error.body["error"]["type"], error.body["error"]["code"]) == (
-        "insufficient_quota",
-        "quota_exceeded",
-    )
+    quota = ledger.quota("key_1")
+    assert (quota.day, quota.most) == ("2026-01-31", 5)
+    error = quota.over(2)
+    assert (error.status_code, error.body["error"]["type"]) == (429, "insufficient_quota")
+    assert error.body["error"]["code"] == "quota_exceeded"
     assert error.headers["Retry-After"] == "3600"
-    await ledger.draw("key_2", 2)
     now = datetime(2026, 2, 1, 0, 1, tzinfo=UTC)
-    await ledger.draw("key_1", 2)
+    assert ledger.quota("key_1").day == "2026-02-01"
+    assert (await ledger.headers("key_1"))["x-ratelimit-remaining-video-seconds"] == "5"
 
 
 async def test_without_a_limit_nothing_is_counted():
     ledger = Ledger(Purse())
-    await ledger.draw("key_1", 1e9)
+    assert ledger.quota("key_1") is None
     assert await ledger.headers("key_1") == {}
 
 

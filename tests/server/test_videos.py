@@ -198,6 +198,22 @@ def test_a_job_that_is_cancelled_is_failed_and_says_so(sdk, http, assistant):
     assert http.post("/v1/videos/video_1/cancel").status_code == 404
 
 
+def test_a_video_of_a_chat_that_is_cancelled_stops_and_the_answer_ends(sdk, http, assistant):
+    assistant.drawer.step_seconds = 0.1
+    messages = [{"role": "user", "content": "Draw a red circle"}]
+    videos, reason = [], None
+    for chunk in sdk.chat.completions.create(
+        model="gpt4video", messages=messages, stream=True, extra_body={"video": {"steps": 50}}
+    ):
+        reason = chunk.choices[0].finish_reason or reason
+        if video := getattr(chunk.choices[0].delta, "video", None):
+            videos.append(video)
+            if len(videos) == 2:
+                assert http.post(f"/v1/videos/{video['id']}/cancel").json()["status"] == "failed"
+    assert (videos[-1]["status"], videos[-1]["error"]["code"], reason) == ("failed", "cancelled", "stop")
+    assert assistant.drawer.stopped == 1 and assistant.drawer.steps < 50
+
+
 def test_cancelling_what_is_done_changes_nothing(sdk, http):
     done = sdk.videos.create_and_poll(prompt="x", poll_interval_ms=20)
     assert http.post(f"/v1/videos/{done.id}/cancel").json()["status"] == "completed"
