@@ -49,7 +49,7 @@ async def test_equal_bytes_are_kept_once_and_go_with_the_last_record(bucket, dat
     one, two = await post(store, b"same"), await post(store, b"same", owner="bob")
     assert len(await blobs.old(0)) == 1
     await store.delete(one.id, "anna")
-    assert await store.read(two.id, "bob") == b"same"
+    assert await store.read(await store.asset(two.id, "bob")) == b"same"
     await store.delete(two.id, "bob")
     assert await blobs.old(0) == []
     assert list((tmp_path / "incoming").iterdir()) == []
