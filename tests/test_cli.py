@@ -97,6 +97,8 @@ def one_line(err):
     [
         (["ask", "nowhere.mp4", "What moves?"], "There is no file 'nowhere.mp4'"),
         (["ask", "text.mp4", "What moves?"], "gpt4video ask: "),
+        (["ask", "picture.mp4", "What moves?"], "The file is not a video of a known kind."),
+        (["ask", "half.mp4", "What moves?"], "The file is cut short"),
         (["ask", "clip.mp4", "What?", "--videos", "nowhere"], "There is no folder nowhere"),
         (["chat", "--videos", "nowhere"], "There is no folder nowhere"),
         (["ask", "clip.mp4", "   "], "question in words"),
