@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gpt4video import cli
 from gpt4video.assistant import Assistant
@@ -97,6 +98,8 @@ def one_line(err):
     [
         (["ask", "nowhere.mp4", "What moves?"], "There is no file 'nowhere.mp4'"),
         (["ask", "text.mp4", "What moves?"], "gpt4video ask: "),
+        (["ask", "picture.mp4", "What moves?"], "The file is not a video of a known kind."),
+        (["ask", "half.mp4", "What moves?"], "The file is cut short"),
         (["ask", "clip.mp4", "What?", "--videos", "nowhere"], "There is no folder nowhere"),
         (["chat", "--videos", "nowhere"], "There is no folder nowhere"),
         (["ask", "clip.mp4", "   "], "question in words"),
@@ -110,6 +113,8 @@ def one_line(err):
 )
 def test_bad_input_is_one_line_and_status_2(run, folder, tmp_path, words, said):
     (tmp_path / "text.mp4").write_text("this is not a video")
+    (tmp_path / "half.mp4").write_bytes((folder / "clip.mp4").read_bytes()[:2000])
+    Image.new("RGB", (64, 48)).save(tmp_path / "picture.mp4", "PNG")
     (tmp_path / "clip.mp4").write_bytes((folder / "clip.mp4").read_bytes())
     status, out, err = run(*words)
     assert (status, out) == (2, "")

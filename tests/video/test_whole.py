@@ -155,15 +155,15 @@ def test_countless_pieces_are_not_counted_for_ever():
 # --- damage that the decoder itself complains of ----------------------------------------------------------
 
 
-def noisy(data: bytes, share: float) -> bytes:
-    """The same file with noise in the packets of so many of its frames, their first bytes left alone."""
+def noisy(data: bytes, share: float, first: int = 30) -> bytes:
+    """The same file with noise in the packets of so many of its frames, from the byte `first` of each on."""
     rng = np.random.default_rng(0)
     spoilt = bytearray(data)
     with av.open(io.BytesIO(data)) as file:
         packets = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
     for number, (at, size) in enumerate(packets):
         if int(number * share) != int((number + 1) * share):
-            spoilt[at + 30 : at + size] = rng.integers(0, 256, max(0, size - 30), np.uint8).tobytes()
+            spoilt[at + first : at + size] = rng.integers(0, 256, max(0, size - first), np.uint8).tobytes()
     return bytes(spoilt)
 
 
@@ -197,3 +197,11 @@ def test_a_video_most_of_whose_frames_are_damaged_is_refused_and_one_with_a_few_
             open_video(noisy(data, 1.0), EVERY, limits=limits)
         assert caught.value.code == "invalid_video"
         assert 12 <= len(open_video(noisy(data, 0.25), EVERY, limits=limits).frames) <= 24
+
+
+def test_frames_that_a_decoder_leaves_out_without_a_word_are_damaged_too(rough):
+    data = rough("libx265", "mp4", **{"x265-params": "log-level=none:keyint=1:pools=1:info=0"})
+    assert len(open_video(data, EVERY).frames) == 24
+    with pytest.raises(VideoError, match=r"frames looked at cannot be|No frame"):
+        open_video(noisy(data, 0.75, first=6), EVERY)
+    assert 12 <= len(open_video(noisy(data, 0.25, first=6), EVERY).frames) < 24
