@@ -38,6 +38,7 @@ from server.state.records import VideoRecord, new_video_id
 from server.state.shelf import NOTHING
 from server.state.spent import OVER_QUOTA, Quota
 from server.state.store import Store
+from server.tracing import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -73,6 +74,7 @@ def blank(
         steps=options.steps or limits.steps,
         guidance=options.guidance,
         remixed_from=remixed_from,
+        traceparent=traceparent.get(),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from typing import TYPE_CHECKING
 
 from gpt4video.errors import Gpt4VideoError
@@ -26,6 +26,7 @@ from gpt4video.messages import (
 from server.drawings import Drawings, blank, failed
 from server.errors import DATABASE, ApiError, as_api_error, code_of
 from server.leases import Leases
+from server.observe import Outcome
 from server.state.queue import Lease, Lost, Queue
 from server.state.records import VideoRecord
 from server.state.spent import Quota
@@ -51,14 +52,19 @@ class Jobs:
         drawings: Callable[[str], Drawings],
         model: str,
         most_seconds: float,
+        watch: Callable[[VideoRecord], AbstractContextManager[Outcome]],
     ) -> None:
-        """`drawings(owner)` makes the records of one drawing, which may take `most_seconds`."""
+        """`drawings(owner)` makes the records of one drawing, which may take `most_seconds`.
+
+        `watch(record)` is around it, and is told how it ended.
+        """
         self._queue = queue
         self._videos = videos
         self._leases = leases
         self._drawings = drawings
         self._model = model
         self._most_seconds = most_seconds
+        self._watch = watch
         self._tasks: list[asyncio.Task[None]] = []
         self._drawing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -137,7 +143,7 @@ class Jobs:
 
     async def _drawn(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
         """Draw one job in a task of its own, which is cancelled when its lease is lost."""
-        self._drawing = asyncio.create_task(self._draw(assistant, record, lease), name=record.id)
+        self._drawing = asyncio.create_task(self._watched(assistant, record, lease), name=record.id)
         self._leases.hold(lease, self._drawing.cancel)
         try:
             await asyncio.wait({self._drawing})
@@ -152,8 +158,14 @@ class Jobs:
             self._leases.drop(lease)
             self._drawing = None
 
-    async def _draw(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
-        """From the start to its end, told in the record."""
+    async def _watched(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
+        with self._watch(record) as outcome:
+            record = await self._draw(assistant, record, lease)
+            outcome.status = record.status
+            outcome.error = record.error["code"] if record.error else None
+
+    async def _draw(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> VideoRecord:
+        """From the start to its end, told in the record; the record as it was at last."""
         drawings = self._drawings(record.owner)
         drawings.adopt(record, lease)
         options = DrawOptions(record.seconds, record.size, record.steps, record.guidance, record.seed)
@@ -164,21 +176,25 @@ class Jobs:
                     if isinstance(event, VideoRequested | VideoProgress | VideoDone | VideoFailed):
                         record = await drawings.take(event)
         except Exception as error:
-            await self._failed(record, lease, self._too_long() if timer.expired() else error)
+            record = await self._failed(record, lease, self._too_long() if timer.expired() else error)
+        return record
 
-    async def _failed(self, record: VideoRecord, lease: Lease, error: Exception) -> None:
+    async def _failed(self, record: VideoRecord, lease: Lease, error: Exception) -> VideoRecord:
         """Tell why a drawing broke, unless the database is what broke it: then the lease runs out."""
         if not isinstance(error, Gpt4VideoError | ApiError):
             log.error("The drawing of %s broke.", record.id, exc_info=error)
         shown = as_api_error(error).body["error"]
-        with suppress(Lost):
+        ended = failed(record, str(shown["code"]), str(shown["message"]))
+        if code_of(error) not in DATABASE:  # else it was tried for long enough
             try:
-                if code_of(error) not in DATABASE:  # else it was tried for long enough
-                    await self._queue.finish(lease, failed(record, str(shown["code"]), str(shown["message"])))
-                    return
+                await self._queue.finish(lease, ended)
+                return ended
+            except Lost:
+                return ended
             except ApiError as away:
                 error = away
-            log.warning("The end of %s was not kept; the next server draws it: %s", record.id, error)
+        log.warning("The end of %s was not kept; the next server draws it: %s", record.id, error)
+        return record
 
     def _too_long(self) -> ApiError:
         message = f"The drawing took longer than {self._most_seconds:g} seconds."

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import cast
 
 from starlette.datastructures import Headers
@@ -23,6 +24,7 @@ from gpt4video.messages import Event, Finished, TextDelta
 from gpt4video.stages import Stage, listener, tell
 from server.logs import request_id
 from server.metrics import Metrics
+from server.state.records import VideoRecord
 from server.tracing import Traces
 
 log = logging.getLogger("gpt4video.access")
@@ -120,6 +122,35 @@ def route_of(scope: Scope) -> str:
     if (path := getattr(route, "path", None)) is not None:
         return str(path)
     return "/web" if scope["path"].startswith("/web/") else "none"
+
+
+@contextmanager
+def drawing(metrics: Metrics, traces: Traces | None, record: VideoRecord) -> Iterator[Outcome]:
+    """A drawing from the queue is a span of its own, with its stages inside; who draws tells the outcome."""
+    outcome = Outcome()
+    if traces is None:
+        yield outcome
+        return
+    span = traces.begin_drawing(record.traceparent)
+
+    def heard(stage: Stage) -> None:
+        metrics.take(stage)
+        span.take(stage)
+
+    before = listener.set(heard)
+    try:
+        yield outcome
+    finally:
+        listener.reset(before)
+        span.end_drawing(outcome.status, outcome.error)
+
+
+@dataclass
+class Outcome:
+    """How a drawing ended; as long as nobody says more, it was stopped or left to another server."""
+
+    status: str = "stopped"
+    error: str | None = None
 
 
 async def watched(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:

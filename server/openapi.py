@@ -16,12 +16,46 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from server import schemas
+from server import examples, schemas
 from server.objects import ErrorObject
 
 JSON, FORM, SSE = "application/json", "multipart/form-data", "text/event-stream"
 REF = "#/components/schemas/{model}"
 PLACE = {"$ref": "#/components/schemas/ErrorObject"}
+
+
+def header(what: str, schema: str = "string", example: Any = None, required: bool = False) -> dict[str, Any]:
+    """A header of an answer."""
+    return {
+        "description": what,
+        "required": required,
+        "schema": {"type": schema},
+        **({} if example is None else {"example": example}),
+    }
+
+
+EVERYWHERE = {
+    "X-Request-Id": header("The client's own, or a new one; log and traces have it.", required=True),
+    "openai-processing-ms": header("Milliseconds until the answer began.", "integer", 12),
+}
+"""Headers of every answer."""
+WHAT_IS_LEFT = {
+    f"x-ratelimit-{what}-{of}": header(f"{words} Only where the key has such a limit.", example=example)
+    for of in ("requests", "tokens", "video-seconds")
+    for what, words, example in (
+        ("limit", f"How many {of} there are.", "60"),
+        ("remaining", f"How many {of} are left.", "59"),
+        ("reset", f"How long until all {of} are there again.", "1s"),
+    )
+}
+"""Headers of every answer under /v1 to a key with limits."""
+COME_BACK = {"Retry-After": header("Seconds after which to ask again.", "integer", 2)}
+"""Header of answers that a later request would not get."""
+POLL = {"openai-poll-after-ms": header("When to look again, while it is unfinished.", "integer", 500)}
+"""Header of an unfinished video."""
+
+LATER = ("429", "503", "504")
+"""Statuses with `COME_BACK`."""
 
 REASONS: dict[int, tuple[str, str]] = {
     400: ("The request does not fit, or safety refuses it.", "invalid_value"),
@@ -50,35 +84,38 @@ ALWAYS = (401, 403, 405, 408, 413, 429, 500, 503, 504, 507)
 ELSEWHERE = (403, 405, 500, 503)
 """What every other route can answer."""
 
-MESSAGES = [{"role": "user", "content": "Draw a red circle moving to the left."}]
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "ChatRequest": {
-        "model": "gpt4video",
-        "messages": MESSAGES,
-        "temperature": 0.0,
-        "max_tokens": 64,
-        "video": {"seed": 1},
-    },
-    "VideoCreate": {"prompt": "a red circle moving to the left", "seed": 1},
-    "VideoRemix": {"prompt": "a blue circle moving to the left"},
-    "ModerationRequest": {"input": ["a red circle", {"type": "text", "text": "a blue square"}][0]},
-    "FileCreate": {"purpose": "user_data"},
-    "AskRequest": {"question": "What color is the circle?"},
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "For 24 hours the same key and body give the first answer again; not for streams.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "order-4711",
 }
-"""One body that fits, by the name of its schema."""
+"""The header with which a creation may be sent twice and is done once."""
 
 Responses = dict[int | str, dict[str, Any]]
 
 
 def answers(
-    model: type[BaseModel] | None, *errors: int, more: dict[str, Any] | None = None, status: int = 200
+    model: type[BaseModel] | None,
+    *errors: int,
+    more: dict[str, Any] | None = None,
+    headers: dict[str, Any] | None = None,
+    example: dict[str, Any] | None = None,
 ) -> Responses:
-    """The `responses` of a route: its object (or other content, `more`), and the errors of its own."""
+    """The `responses` of a route: its object (or other content, `more`), and the errors of its own.
+
+    `example` is for a route whose object is another one than the example of its kind.
+    """
     content = dict(more or {})
-    told: Responses = {status: {"description": "Done.", **({"content": content} if content else {})}}
+    done: dict[str, Any] = {"description": "Done.", "headers": headers or {}}
     if model is not None:
-        told[status]["model"] = model
-        told[status]["description"] = (model.__doc__ or "Done.").strip().split("\n")[0]
+        done["model"] = model
+        done["description"] = (model.__doc__ or "Done.").strip().split("\n")[0]
+        if example is not None:
+            content[JSON] = {"example": example}
+    told: Responses = {200: {**done, **({"content": content} if content else {})}}
     return told | {code: error(code) for code in errors}
 
 
@@ -126,13 +163,17 @@ def takes(
         for inner in _objects(properties[name], definitions):
             del properties[name]
             properties |= {f"{name}[{key}]": value for key, value in inner["properties"].items()}
-    properties = {name: _without_null(value) for name, value in properties.items()}
+    properties = {
+        name: value if name in required else {"anyOf": [value, LEFT_OUT]}
+        for name, value in ((name, _without_null(value)) for name, value in properties.items())
+    }
     if upload:
         properties[upload] = {"type": "string", "format": "binary"}
         required.append(upload)
     body = {"type": "object", "properties": properties, **({"required": required} if required else {})}
-    example = EXAMPLES[schema.__name__]
-    content: dict[str, Any] = {FORM: {"schema": body}}
+    example = examples.BODIES[schema.__name__]
+    upon = {upload: examples.UPLOAD} if upload else {}
+    content: dict[str, Any] = {FORM: {"schema": body, "example": {**example, **upon}}}
     if json:
         place = {"$ref": REF.format(model=schema.__name__)}
         content = {JSON: {"schema": place, "example": example}, **content}
@@ -144,6 +185,10 @@ def _objects(value: dict[str, Any], definitions: dict[str, Any]) -> list[dict[st
     kinds = value.get("anyOf", [value])
     names = [kind["$ref"].rpartition("/")[2] for kind in kinds if "$ref" in kind]
     return [definitions[name] for name in names if "properties" in definitions[name]]
+
+
+LEFT_OUT = {"type": "string", "maxLength": 0}
+"""An empty field of a form is as none."""
 
 
 def _without_null(value: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +207,14 @@ BODIES: tuple[type[BaseModel], ...] = (
     schemas.ModerationRequest,
 )
 """Request bodies in JSON."""
+
+
+def _exemplify(content: dict[str, Any], known: dict[str, dict[str, Any]]) -> None:
+    """Give what has none the example of its schema. FastAPI would drop every null of it."""
+    for kind in content.values():
+        name = kind["schema"].get("$ref", "").rpartition("/")[2]
+        if name in known:
+            kind.setdefault("example", known[name])
 
 
 def install(app: FastAPI) -> None:
@@ -186,7 +239,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     _, extra = models_json_schema(models, ref_template=REF)
     components = told.setdefault("components", {}).setdefault("schemas", {})
     components |= extra["$defs"]
-    for name, example in EXAMPLES.items():
+    for name, example in examples.BODIES.items():
         if name in components:
             components[name]["example"] = example
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -195,6 +248,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in operations.values():
             responses = operation["responses"]
             responses.pop("422", None)  # misfits are 400 here
-            for status in ALWAYS if path.startswith("/v1/") else ELSEWHERE:
+            public = path.startswith("/v1/")
+            for status in ALWAYS if public else ELSEWHERE:
                 responses.setdefault(str(status), error(status))
+            if "409" in responses:
+                operation["parameters"] = [*operation.get("parameters", []), IDEMPOTENCY]
+            for name, response in responses.items():
+                more = {**(WHAT_IS_LEFT if public else {}), **(COME_BACK if name in LATER else {})}
+                response["headers"] = {**EVERYWHERE, **more, **response.get("headers", {})}
+            _exemplify(operation.get("requestBody", {}).get("content", {}), examples.BODIES)
+            _exemplify(responses["200"].get("content", {}), examples.ANSWERS)
     return told

@@ -37,7 +37,7 @@ from server.leases import Leases
 from server.limits import Ledger
 from server.media import ClipReader, Looked
 from server.metrics import Metrics
-from server.observe import watched
+from server.observe import drawing, watched
 from server.schemas import Drawing
 from server.settings import Settings
 from server.signing import Signer
@@ -98,6 +98,7 @@ class Service:
             self._drawings,
             settings.model_id,
             settings.drawing_seconds,
+            lambda record: drawing(self.metrics, self.traces, record),
         )
         self.creations = Creations(self.database)
         self.sweeper = Sweeper(self.shelf, settings.orphan_seconds)

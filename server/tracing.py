@@ -7,6 +7,9 @@
                       diffusion_queue, diffusion                  |------|---------|
                       mux                                                          |--|
 
+    draw video                a drawing from the queue is a trace of its own, later and maybe elsewhere;
+       diffusion, mux         it has a link to the request that asked for it
+
 Stages are told when they are over, so their spans are made whole, with both times: nothing is left open when
 a client leaves. Attributes are those of vLLM and of OpenTelemetry's `gen_ai`; no prompt is among them.
 The packages are an extra (`gpt4video[tracing]`) and are imported only where an endpoint is set.
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import gpt4video
@@ -24,6 +28,9 @@ from gpt4video.stages import Stage
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
+
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The span of this context's request, as W3C writes it; None where nothing is traced."""
 
 NO_SPAN = ("token", "diffusion_step")
 """Stages that come by the hundred: they are for histograms alone."""
@@ -34,6 +41,7 @@ class Traces:
 
     def __init__(self, exporter: SpanExporter, model: str) -> None:
         from opentelemetry import trace
+        from opentelemetry.context import Context
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -45,7 +53,10 @@ class Traces:
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("gpt4video", version)
-        self._extract: Callable[[Mapping[str, str]], Any] = TraceContextTextMapPropagator().extract
+        propagator = TraceContextTextMapPropagator()
+        self._extract: Callable[[Mapping[str, str]], Any] = propagator.extract
+        self._inject: Callable[[dict[str, str], Any], None] = propagator.inject
+        self._context: Callable[[], Any] = Context  # an empty one: a root, whatever runs around it
         self._trace = trace
         self._model = model
 
@@ -66,6 +77,19 @@ class Traces:
         """The span of a request; a child of the caller's where it sent a `traceparent`."""
         context = self._extract(headers)
         span = self._tracer.start_span("request", context=context, kind=self._trace.SpanKind.SERVER)
+        told: dict[str, str] = {}
+        here = self._trace.set_span_in_context(span)
+        self._inject(told, here)
+        traceparent.set(told.get("traceparent"))
+        return Span(self._tracer, span, here, self._model)
+
+    def begin_drawing(self, asked: str | None) -> Span:
+        """The span of a drawing from the queue, linked to the request with this `traceparent`."""
+        asker = self._trace.get_current_span(self._extract({"traceparent": asked or ""})).get_span_context()
+        links = [self._trace.Link(asker)] if asker.is_valid else []
+        span = self._tracer.start_span(
+            "draw video", context=self._context(), kind=self._trace.SpanKind.CONSUMER, links=links
+        )
         return Span(self._tracer, span, self._trace.set_span_in_context(span), self._model)
 
     def close(self) -> None:
@@ -74,7 +98,7 @@ class Traces:
 
 
 class Span:
-    """One request's span, and those of its stages."""
+    """The span of one request, or of one drawing from the queue, and those of its stages."""
 
     def __init__(self, tracer: Any, span: Any, context: Any, model: str) -> None:
         self._tracer, self._span, self._context, self._model = tracer, span, context, model
@@ -111,6 +135,16 @@ class Span:
             }
         )
         if status >= 500:
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+    def end_drawing(self, status: str, error: str | None) -> None:
+        """The drawing is over, or this server's part in it; `error` is the code of one that failed."""
+        from opentelemetry.trace import StatusCode
+
+        self._span.set_attributes({"gen_ai.request.model": self._model, "gpt4video.video.status": status})
+        if error is not None:
+            self._span.set_attribute("error.type", error)
             self._span.set_status(StatusCode.ERROR)
         self._span.end()
 

@@ -25,6 +25,7 @@ from server.state.records import FileRecord, new_file_id
 router = APIRouter()
 
 BYTES = "application/octet-stream"
+DELETED = {"id": "file-8f14e45fceea167a5a36dedd", "object": "file", "deleted": True}
 
 
 @router.post(
@@ -113,7 +114,7 @@ async def content(request: Request, id: str) -> Response:
     return sent(request, service.blobs, asset, record.filename, media_type=BYTES)
 
 
-@router.delete("/v1/files/{id}", responses=answers(Deleted, 404))
+@router.delete("/v1/files/{id}", responses=answers(Deleted, 404, example=DELETED))
 async def delete(request: Request, id: str) -> dict[str, Any]:
     """Forget a file and its bytes."""
     await service_of(request).files.delete(id, owner_of(request))

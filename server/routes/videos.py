@@ -15,7 +15,7 @@ from server.content import sent
 from server.errors import ApiError, bad_request
 from server.objects import Deleted, VideoList, VideoObject
 from server.once import once
-from server.openapi import answers, file, partly, stream, takes
+from server.openapi import POLL, answers, file, partly, stream, takes
 from server.schemas import M, VideoCreate, VideoRemix, nested, parse
 from server.service import Service, owner_of, service_of
 from server.state.records import VideoRecord, new_video_id
@@ -143,7 +143,7 @@ async def list_videos(
     return page.as_json([service.shown(record) for record in await service.queue.placed(page.records)])
 
 
-@router.get("/v1/videos/{id}", response_model=None, responses=answers(VideoObject, 404))
+@router.get("/v1/videos/{id}", response_model=None, responses=answers(VideoObject, 404, headers=POLL))
 async def retrieve(request: Request, id: str) -> Response:
     """One video; a failed one is a 200, too. `openai-poll-after-ms` says when to look again."""
     service = service_of(request)

@@ -100,6 +100,8 @@ class VideoRecord:
     error: dict[str, str] | None = None
     queue_position: int | None = None
     """How many come before it; told when somebody asks, never kept."""
+    traceparent: str | None = None
+    """The span of the request that asked for it, as W3C writes it; its drawing is linked to that."""
 
     variant: ClassVar[str] = "video"
     outlives_its_bytes: ClassVar[bool] = True

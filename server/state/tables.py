@@ -112,6 +112,7 @@ videos = Table(
     Column("remixed_from", ID),
     Column("preview_url", Text),
     Column("error", JSON(none_as_null=True)),
+    Column("traceparent", String(64)),
     # The job: `origin` says who draws it (any server for a "job", only the one that streams the answer for a
     # "chat"), `lease` is the secret of whoever does at the moment, good until `leased_until`.
     Column("origin", String(8), nullable=False, server_default="job"),

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
+import jsonschema
 import pytest
 from web_stand_ins import make_assistant, running
 
+from server import examples
 from server.app import create_app
 from server.openapi import ALWAYS, REASONS
 from server.settings import Settings
@@ -83,6 +86,81 @@ def test_every_body_is_described_with_an_example(document):
                 schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
                 assert schema["example"], (name, kind)
             assert schema["properties"], (name, kind)
+
+
+def test_every_body_and_every_answer_has_an_example_that_fits(document):
+    """But for those that are bytes, or a stream's text."""
+    schemas = {"components": document["components"]}
+    for name, operation in operations(document):
+        [good] = [content for status, content in contents(operation) if status == "200"]
+        for kind, content in [*good.items(), *operation.get("requestBody", {}).get("content", {}).items()]:
+            if content["schema"].get("format") == "binary":
+                continue
+            assert content["example"], (name, kind)
+            if kind != "text/event-stream":
+                jsonschema.validate(content["example"], {**schemas, **content["schema"]})
+
+
+def contents(operation):
+    return [(status, response["content"]) for status, response in operation["responses"].items()
+            if "content" in response]  # fmt: skip
+
+
+def test_an_example_has_the_fields_of_the_servers_own_answer(red):
+    with running(create_app(make_assistant())) as url, httpx2.Client(base_url=url, timeout=30) as http:
+        file = http.post("/v1/files", files={"file": ("a.mp4", red)})
+        parts = [
+            {"type": "file", "file": {"file_id": file.json()["id"]}},
+            {"type": "text", "text": "Colour?"},
+        ]
+        chat = {"messages": [{"role": "user", "content": parts}]}
+        for name, answer in {
+            "FileObject": file,
+            "FileList": http.get("/v1/files"),
+            "VideoObject": http.post("/v1/videos", json=examples.BODIES["VideoRemix"]),
+            "VideoList": http.get("/v1/videos"),
+            "ChatCompletion": http.post("/v1/chat/completions", json=chat),
+            "AskAnswer": http.post("/v1/ask", files={"video": red}, data=examples.BODIES["AskRequest"]),
+            "ModerationObject": http.post("/v1/moderations", json=examples.BODIES["ModerationRequest"]),
+            "ModelList": http.get("/v1/models"),
+            "ModelObject": http.get("/v1/models/gpt4video"),
+            "Health": http.get("/health"),
+            "Ready": http.get("/ready"),
+            "Version": http.get("/version"),
+            "Deleted": http.delete(f"/v1/files/{file.json()['id']}"),
+        }.items():
+            assert answer.status_code == 200, answer.text
+            assert shape(examples.ANSWERS[name]) == shape(answer.json()), name
+
+
+def shape(value):
+    """The names of all fields; the first object of a list stands for all."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return (
+        [shape(inner) for inner in value[:1] if isinstance(inner, dict)] if isinstance(value, list) else None
+    )
+
+
+def test_headers_are_documented_where_they_come(document):
+    def headers(path, method, status):
+        return set(document["paths"][path][method]["responses"][status]["headers"])
+
+    for name, operation in operations(document):
+        limited = {f"x-ratelimit-{of}-tokens" for of in ("limit", "remaining", "reset")}
+        for status, response in operation["responses"].items():
+            assert {"X-Request-Id", "openai-processing-ms"} <= set(response["headers"]), name
+            assert (limited <= set(response["headers"])) == ("/v1/" in name), name
+            assert ("Retry-After" in response["headers"]) == (status in ("429", "503", "504")), name
+    assert "openai-poll-after-ms" in headers("/v1/videos/{id}", "get", "200")
+    keyed = {
+        name
+        for name, operation in operations(document)
+        if "Idempotency-Key" in {parameter["name"] for parameter in operation.get("parameters", [])}
+    }
+    assert keyed == {
+        f"POST /v1/{place}" for place in ("videos", "videos/{id}/remix", "files", "chat/completions")
+    }
 
 
 def test_a_file_is_a_field_of_its_form(document):
