@@ -213,12 +213,13 @@ class Latents:
 def even_out(text: CLIPTextModel, states_BKD: Tensor) -> tuple[Tensor, Tensor]:
     """Scale the text tower's last norm so that every channel tells prompts apart as much as any other.
 
-    The tower's states have most of their length in common, whatever the words. From the mean state of a prompt
-    an MLP learned what is to be drawn three times as fast once the mean was gone and the spread was even.
-    `states_BKD` are those of some prompts. Returns the mean and the scale (D,) of what the states were before:
-    before = mean + scale * after.
+    The tower's states have most of their length in common, whatever the words. From the mean state of a
+    prompt an MLP learned what is to be drawn three times as fast once the mean was gone and the spread was
+    even. `states_BKD` are those of some prompts. Returns the mean and the scale (D,) of what the states were
+    before: before = mean + scale * after.
     """
-    norm: Any = text.final_layer_norm if hasattr(text, "final_layer_norm") else text.text_model.final_layer_norm
+    tower: Any = getattr(text, "text_model", text)  # older transformers keep it one level down
+    norm = tower.final_layer_norm
     mean_D = states_BKD.mean((0, 1))
     spread_D = states_BKD.mean(1).std(0)
     scale_D = spread_D * ((states_BKD - mean_D) / spread_D).square().mean().sqrt()
