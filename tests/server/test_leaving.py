@@ -129,12 +129,11 @@ def test_who_leaves_while_queued_is_never_read(spoken, speaker):
 
 @pytest.mark.parametrize("passes", [2, 40], ids=["while the prompt is read", "while words are written"])
 def test_who_leaves_costs_one_more_pass_at_most(spoken, speaker, passes):
-    before = speaker.gate.passes
+    before, aborted = speaker.gate.passes, speaker.stats().aborted
     with one_departure(spoken), asking(spoken, LONG):
         speaker.gate.let(passes)
         until(lambda: speaker.gate.passes == before + passes, PATIENCE)
     # One pass has begun and waits at the gate; it is the last one.
-    aborted = speaker.stats().aborted
     speaker.gate.let(1)
     until(lambda: speaker.stats().running == 0, PATIENCE)
     assert speaker.stats().aborted == aborted + 1
