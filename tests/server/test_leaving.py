@@ -133,11 +133,11 @@ def test_who_leaves_costs_one_more_pass_at_most(spoken, speaker, passes):
     with one_departure(spoken), asking(spoken, LONG):
         speaker.gate.let(passes)
         until(lambda: speaker.gate.passes == before + passes, PATIENCE)
-    # One pass has begun and waits at the gate; it is the last one.
+    # If another pass has begun by now, it waits at the gate and is the last one.
     speaker.gate.let(1)
     until(lambda: speaker.stats().running == 0, PATIENCE)
     assert speaker.stats().aborted == aborted + 1
-    assert speaker.gate.passes == before + passes + 1
+    assert speaker.gate.passes - before in (passes, passes + 1)
     with asking(spoken, "What moves?", max_tokens=1) as line:  # and the place is free
         speaker.gate.let(20)
         until(lambda: b"[DONE]" in line.recv(65536), PATIENCE)
