@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.moderation import CATEGORIES
+
 PROMPT = "a red circle moving to the left"
 VIDEO: dict[str, Any] = {
     "id": "video_1f0e3dad99908345f7439f8f",
@@ -78,21 +80,6 @@ INPUT: dict[str, Any] = {
     "duration": 2.0,
     "cached": False,
 }
-CATEGORIES = (
-    "harassment",
-    "harassment/threatening",
-    "hate",
-    "hate/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/instructions",
-    "self-harm/intent",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
-)
 SAID = "It is a red circle that moves to the left."
 
 

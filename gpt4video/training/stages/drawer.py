@@ -246,7 +246,7 @@ class DrawerTask:
         self.vae = AutoencoderKL.from_pretrained(out / "pipeline" / "vae").float().to(device())
         self.latents = Latents.make(self.vae, stage.clips, latents)
         rng = np.random.default_rng(13)
-        self.evened = even_out(self.text, self.states([self.say(s, rng) for s in self.latents.scenes[:1000]]))
+        even_out(self.text, self.states([self.say(s, rng) for s in self.latents.scenes[:1000]]))
         unet = make_unet(stage, self.vae.config.latent_channels, self.text.config.hidden_size)
         if stage.kind == "motion":
             unet = UNet2DConditionModel.from_pretrained(frames).float()
