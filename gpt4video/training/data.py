@@ -10,10 +10,13 @@ resized as the service does with what people post.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from gpt4video.shapes.world import POSTED, Mix, Part, Scene, sample_scene
 from gpt4video.video import Sampling
 from gpt4video.video.timeline import Timeline, choose
 
+Made = TypeVar("Made")
 SHARD = 500
 """Clips in a file."""
 SIDE = 64
@@ -47,6 +51,15 @@ def post(scene: Scene, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDA
         small = [Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for f in frames]
         frames = np.stack([np.asarray(f) for f in small])
     return frames, times, width / height
+
+
+def spread(work: Callable[..., Made], given: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Made]:
+    """The results of `work` for each of `given`, in their order, made by as many processes; 0 uses none."""
+    if not workers or not given:
+        yield from (work(*these) for these in given)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(work, *zip(*given, strict=True))
 
 
 def fingerprint(*modules: nn.Module) -> str:
@@ -79,13 +92,18 @@ class Pool:
         return self.shards[index // SHARD][index % SHARD]
 
     @classmethod
-    def make(cls, folder: Path, part: Part, count: int, *, seed: int = 0, mix: Mix = POSTED) -> Pool:
+    def make(
+        cls, folder: Path, part: Part, count: int, *, seed: int = 0, mix: Mix = POSTED, workers: int = 0
+    ) -> Pool:
         """The first `count` clips of a part (rounded up to whole shards), made where they are missing."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{part}-{seed}-{i:04d}" for i in range(-(-count // SHARD))]
-        for i, path in enumerate(paths):
-            if not path.with_suffix(".pickle").exists():
-                _make_shard(path, part, np.random.default_rng([seed, len(part), i]), mix)
+        missing = [
+            (path, part, np.random.default_rng([seed, len(part), i]), mix)
+            for i, path in enumerate(paths)
+            if not path.with_suffix(".pickle").exists()
+        ]
+        list(spread(_make_shard, missing, workers))
         facts = [pickle.loads(p.with_suffix(".pickle").read_bytes()) for p in paths]
         return cls(
             [np.load(p.with_suffix(".npy"), mmap_mode="r") for p in paths],

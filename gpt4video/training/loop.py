@@ -2,6 +2,7 @@
 
 Everything random in step `n` comes from generators seeded by (seed, n), so the only state is the modules, the
 optimizer, the average and the number of steps done. It is saved to one file, written beside and renamed.
+For the same reason any process can make the batch of step `n`: with `workers`, others make them ahead.
 
     done = run(task, LoopConfig(steps=2000), Path("runs/vae"))
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import sys
 import time
@@ -22,9 +24,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from gpt4video.errors import InputError
 from gpt4video.training import start
+
+AHEAD = 4
+"""Batches that each worker may be ahead."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class LoopConfig:
     """Seed of everything."""
     bf16: bool = False
     """Forward passes in bfloat16 autocast; slower on processors without matrix units for it."""
+    minutes: float = 0.0
+    """Ends after this long, if `steps` are not done before, and the rate falls by the clock: for a machine
+    that is lent by the minute. Two such runs are not equal. 0 is no limit."""
+    workers: int = 0
+    """Processes that make batches; 0 makes them between the steps. An accelerator would wait for them."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not 0 <= self.cooldown <= 1 or not 0 <= self.ema < 1:
@@ -62,11 +73,15 @@ class LoopConfig:
                 f"steps must be >= 1, cooldown in [0, 1] and ema in [0, 1), got {self.steps}, "
                 f"{self.cooldown} and {self.ema}."
             )
+        if self.minutes < 0 or self.workers < 0:
+            raise InputError(f"minutes and workers must be >= 0, got {self.minutes:g} and {self.workers}.")
 
-    def rate(self, step: int) -> float:
-        """Learning rate of step `step`, counted from 0: warm-up, a plateau, a linear fall."""
+    def rate(self, step: int, spent: float = 0.0) -> float:
+        """Learning rate of step `step`, counted from 0, after `spent` minutes: warm-up, a plateau, a fall."""
         fall = max(1, round(self.steps * self.cooldown))
         share = min(1.0, (step + 1) / max(1, self.warmup), (self.steps - step) / fall)
+        if self.minutes and self.cooldown:
+            share = min(share, (1 - spent / self.minutes) / self.cooldown)
         return self.learning_rate * max(0.0, share)
 
 
@@ -90,9 +105,46 @@ class Task(Protocol):
     modules: dict[str, nn.Module]
     """What is trained; parameters without gradient are saved too but not changed."""
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one step, and figures for the log."""
+    def batch(self, randomness: Randomness) -> Any:
+        """What one step learns from, on the CPU; perhaps in another process, ahead of its turn."""
         ...
+
+    def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch, and figures for the log."""
+        ...
+
+
+class _Batches(Dataset[Any]):
+    """The batches of a run's steps."""
+
+    def __init__(self, task: Task, seed: int, steps: range) -> None:
+        self._task, self._seed, self._steps = task, seed, steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: int) -> Any:
+        if index >= len(self):
+            raise IndexError(index)  # which ends an iteration
+        return self._task.batch(Randomness.of(self._seed, self._steps[index]))
+
+
+def _batches(task: Task, config: LoopConfig, steps: range) -> Iterator[Any]:
+    """The batches of these steps in their order, made by others where there are workers."""
+    dataset = _Batches(task, config.seed, steps)
+    if not config.workers or not steps:
+        return iter(dataset[i] for i in range(len(dataset)))
+    # Forked, workers have the task with all its clips at once; they must not touch an accelerator. Batches
+    # come as bytes: tensors would take shared memory, of which a container has little.
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=config.workers,
+        prefetch_factor=AHEAD,
+        collate_fn=pickle.dumps,
+        multiprocessing_context="fork",
+    )
+    return map(pickle.loads, loader)
 
 
 @dataclass
@@ -103,9 +155,9 @@ class _Progress:
     started: float = field(default_factory=time.monotonic)
     first: int = 0
 
-    def line(self, step: int, figures: dict[str, float]) -> str:
+    def line(self, step: int, figures: dict[str, float], limit: float) -> str:
         pace = (time.monotonic() - self.started) / max(1, step - self.first)
-        left = pace * (self.total - step)
+        left = max(0.0, min(pace * (self.total - step), limit))
         numbers = "  ".join(f"{k} {v:.4g}" for k, v in figures.items())
         return f"step {step}/{self.total}  {numbers}  {1 / pace:.2f} steps/s  {left / 60:.1f} min left"
 
@@ -118,7 +170,7 @@ def device() -> torch.device:
 def run(
     task: Task, config: LoopConfig, folder: Path, *, resume: bool = True, stop_at: int | None = None
 ) -> int:
-    """Train until `config.steps` (or `stop_at`) steps are done; returns the number done.
+    """Train until `config.steps` (or `stop_at`) steps are done, or its minutes spent; returns the steps done.
 
     SIGTERM and SIGINT save and leave with status 143 or 130; a `kill -9` loses at most the steps since the
     last checkpoint, and the resumed run is the same as one that was never killed.
@@ -130,41 +182,50 @@ def run(
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
+    kind = device().type
+    torch.backends.cudnn.benchmark = True  # shapes come again and again
+    optimizer = torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=config.betas, fused=kind == "cuda" or None
+    )
     average = [p.detach().clone() for p in parameters] if config.ema else []
     path = folder / "state.pt"
-    step = _load(path, task, optimizer, average) if resume and path.exists() else 0
+    step, spent = _load(path, task, optimizer, average) if resume and path.exists() else (0, 0.0)
     end = min(config.steps, stop_at or config.steps)
     progress, saved = _Progress(config.steps, first=step), time.monotonic()
+    began, before = saved, spent
+    limit = config.minutes or math.inf
     seen: dict[str, list[float]] = {}
-    kind = device().type
     with _asked_to_stop() as stopping:
-        while step < end:
+        for batch in _batches(task, config, range(step, end if spent < limit else step)):
             for group in optimizer.param_groups:
-                group["lr"] = config.rate(step)
+                group["lr"] = config.rate(step, spent)
             with torch.autocast(kind, torch.bfloat16, enabled=config.bf16):
-                loss, figures = task.loss(Randomness.of(config.seed, step), step)
+                loss, figures = task.loss(batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(parameters, config.clip)
             if torch.isfinite(norm):
                 optimizer.step()
             step += 1
-            decay = min(config.ema, (step + 1) / (step + 10))
-            for mean, parameter in zip(average, parameters, strict=bool(average)):
-                mean.lerp_(parameter.detach(), 1 - decay)
+            spent = before + (time.monotonic() - began) / 60
+            if average:
+                decay = min(config.ema, (step + 1) / (step + 10))
+                torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
             for key, value in {"loss": float(loss.detach()), **figures}.items():
                 seen.setdefault(key, []).append(value)
             if step % config.log_every == 0:
                 means = {key: math.fsum(values) / len(values) for key, values in seen.items()}
-                print(progress.line(step, means), file=sys.stderr, flush=True)
+                print(progress.line(step, means, 60 * (limit - spent)), file=sys.stderr, flush=True)
                 seen = {}
-            if stopping or step == end or time.monotonic() - saved > config.save_seconds:
-                _save(path, task, optimizer, average, step)
+            ends = step == end or spent >= limit
+            if stopping or ends or time.monotonic() - saved > config.save_seconds:
+                _save(path, task, optimizer, average, step, spent)
                 saved = time.monotonic()
             if stopping:
                 raise SystemExit(128 + stopping[0])
-    if average and step == config.steps:
+            if ends:
+                break
+    if average and (step == config.steps or spent >= limit):
         with torch.no_grad():
             for mean, parameter in zip(average, parameters, strict=True):
                 parameter.copy_(mean)
@@ -188,12 +249,20 @@ def _asked_to_stop() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _save(path: Path, task: Task, optimizer: torch.optim.Optimizer, average: list[Tensor], step: int) -> None:
+def _save(
+    path: Path,
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    average: list[Tensor],
+    step: int,
+    spent: float,
+) -> None:
     state = {
         "modules": {name: module.state_dict() for name, module in task.modules.items()},
         "optimizer": optimizer.state_dict(),
         "average": average,
         "step": step,
+        "spent": spent,
     }
     beside = path.with_suffix(".tmp")
     with beside.open("wb") as file:
@@ -203,14 +272,16 @@ def _save(path: Path, task: Task, optimizer: torch.optim.Optimizer, average: lis
     beside.replace(path)
 
 
-def _load(path: Path, task: Task, optimizer: torch.optim.Optimizer, average: list[Tensor]) -> int:
+def _load(
+    path: Path, task: Task, optimizer: torch.optim.Optimizer, average: list[Tensor]
+) -> tuple[int, float]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
     optimizer.load_state_dict(state["optimizer"])
     for mean, saved in zip(average, state["average"], strict=True):
         mean.copy_(saved)
-    return int(state["step"])
+    return int(state["step"]), float(state.get("spent", 0.0))
 
 
 def count_parameters(module: nn.Module) -> float:

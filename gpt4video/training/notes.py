@@ -1,12 +1,14 @@
 """Notes as embeddings, and the many small conversations that teach to read them.
 
-embed(table, scenes)   (B, LINES, D): the sum of the embeddings of each line's words, of unit mean square
+Notes.lines(scenes)    the words of the scenes' notes, as ids
+embed(table, lines)    (B, LINES, D): the sum of the embeddings of each line's words, of unit mean square
 quiz(rng, source)      a few questions about one video, or a wish to have it changed
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,14 @@ from gpt4video.training.encode import Rows
 Source = Callable[[np.random.Generator, Part, Mix], Scene]
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Notes of some scenes: the ids of all words one after the other, and where each line starts."""
+
+    ids: Tensor
+    starts: Tensor
+
+
 class Notes:
     """Writes notes in the words of one language model."""
 
@@ -39,16 +49,20 @@ class Notes:
             self._ids[word] = encode_text(self._tokenizer, f" {word}")
         return self._ids[word]
 
-    def embed(self, table: nn.Embedding, scenes: list[Scene]) -> Tensor:
-        """The notes of scenes, (B, LINES, D), each line of unit mean square as an embedding norm gives it."""
+    def lines(self, scenes: list[Scene]) -> Lines:
+        """The notes of scenes."""
         lines = [[i for word in line for i in self.ids(word)] for scene in scenes for line in notes(scene)]
-        device = table.weight.device
-        starts = np.cumsum([0, *(len(line) for line in lines[:-1])])
-        flat = torch.tensor([i for line in lines for i in line], device=device)
-        sums = nn.functional.embedding_bag(
-            flat, table.weight, torch.from_numpy(starts).to(device), mode="sum"
-        )
-        return nn.functional.rms_norm(sums, sums.shape[-1:]).unflatten(0, (len(scenes), LINES))
+        starts = torch.tensor([0, *(len(line) for line in lines[:-1])]).cumsum(0)
+        return Lines(torch.tensor([i for line in lines for i in line]), starts)
+
+
+def embed(table: nn.Embedding, lines: Lines) -> Tensor:
+    """Notes as soft tokens (B, LINES, D), each of unit mean square as an embedding norm gives it."""
+    device = table.weight.device
+    sums = nn.functional.embedding_bag(
+        lines.ids.to(device), table.weight, lines.starts.to(device), mode="sum"
+    )
+    return nn.functional.rms_norm(sums, sums.shape[-1:]).unflatten(0, (-1, LINES))
 
 
 def distance(soft_BSD: Tensor, notes_BSD: Tensor) -> Tensor:

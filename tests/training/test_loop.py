@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,9 +23,12 @@ class Line:
         self.model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
         self.modules = {"model": self.model}
 
-    def loss(self, randomness: Randomness, step: int):
+    def batch(self, randomness: Randomness):
         x = torch.from_numpy(randomness.numpy.standard_normal((16, 4))).float()
-        noise = torch.randn(16, 1, generator=randomness.torch) * 0.1
+        return x, torch.randn(16, 1, generator=randomness.torch) * 0.1
+
+    def loss(self, batch):
+        x, noise = batch
         return ((self.model(x) - x.sum(1, keepdim=True) - noise) ** 2).mean(), {}
 
 
@@ -38,9 +42,9 @@ from gpt4video.training import loop
 import dataclasses
 
 class Slow(Line):
-    def loss(self, randomness, step):
+    def loss(self, batch):
         time.sleep(0.05)
-        return super().loss(randomness, step)
+        return super().loss(batch)
 
 loop.run(Slow(), dataclasses.replace(CONFIG, save_seconds=0.0), Path({folder!r}))
 """
@@ -108,6 +112,35 @@ def test_the_log_tells_loss_speed_and_time_left(tmp_path, capsys):
     assert "loss" in line and "steps/s" in line and "min left" in line
 
 
+def test_workers_make_the_same_batches(tmp_path):
+    alone, helped = Line(), Line()
+    run(alone, CONFIG, tmp_path / "alone")
+    run(helped, replace(CONFIG, workers=2), tmp_path / "helped")
+    assert torch.equal(weights(alone), weights(helped))
+
+
+class Slow(Line):
+    """A step takes at least 20 ms."""
+
+    def loss(self, batch):
+        time.sleep(0.02)
+        return super().loss(batch)
+
+
+def test_minutes_end_a_run_and_the_rate_falls_by_the_clock(tmp_path):
+    config = replace(CONFIG, steps=10_000, minutes=0.01, cooldown=0.5)
+    task = Slow()
+    done = run(task, config, tmp_path)
+    assert 0 < done < 60, "0.6 s hold no more than 30 such steps"
+    average = torch.load(tmp_path / "state.pt", weights_only=True)["average"]
+    assert torch.equal(weights(task), torch.cat([a.flatten() for a in average]))
+    assert run(Slow(), config, tmp_path) == done, "its time is spent"
+    assert config.rate(100, 0.004) == config.learning_rate
+    assert config.rate(100, 0.0075) == pytest.approx(config.learning_rate / 2)
+
+
 def test_impossible_numbers_are_refused():
     with pytest.raises(InputError, match="steps must be"):
         LoopConfig(steps=0)
+    with pytest.raises(InputError, match="minutes and workers"):
+        LoopConfig(workers=-1)

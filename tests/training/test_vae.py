@@ -1,11 +1,10 @@
 """The latents after training: in another basis, decoded as before; and the decoder that goes on alone."""
 
-import numpy as np
 import pytest
 import torch
 
 from gpt4video.training.loop import LoopConfig, Randomness
-from gpt4video.training.stages.vae import VaeConfig, VaeTask, train, weights_of, whiten
+from gpt4video.training.stages.vae import VaeConfig, VaeTask, to_tensor, train, weights_of, whiten
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +14,7 @@ def task():
 
 @torch.no_grad()
 def test_whitening_changes_the_latents_and_not_the_pictures(task):
-    vae, pixels = task.vae.eval(), task.batch(np.random.default_rng(0))
+    vae, pixels = task.vae.eval(), to_tensor(task.batch(Randomness.of(0, 0))[0])
     before = vae.decode(vae.encode(pixels).latent_dist.mean).sample
     whiten(vae, pixels)
     latents = vae.encode(pixels).latent_dist.mean
@@ -51,6 +50,6 @@ def test_the_decoder_goes_on_and_the_latents_stay(tmp_path):
 def test_a_step_of_the_decoder_does_not_touch_the_encoder(tmp_path):
     train(VaeConfig(channels=(8, 8, 16, 16), scenes=2, loop=LoopConfig(steps=1)), tmp_path, tmp_path / "out")
     task = VaeTask(VaeConfig(kind="decoder", scenes=2, noise=0.3), tmp_path / "out" / "pipeline" / "vae")
-    task.loss(Randomness.of(0, 0), 0)[0].backward()
+    task.loss(task.batch(Randomness.of(0, 0)))[0].backward()
     assert all(p.grad is None for p in task.vae.encoder.parameters())
     assert all(p.grad is not None for p in task.vae.decoder.parameters())

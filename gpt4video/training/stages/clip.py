@@ -153,8 +153,9 @@ class ClipTask:
             chosen.update(dict.fromkeys(int(i) for i in some))
         return list(chosen)[: self.config.batch]
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Cells, list[Request | None]]:
+    def batch(self, randomness: Randomness) -> tuple[Tensor, Tensor, Cells, list[Request | None]]:
         """Frames (B, 64, 64, 3) uint8, caption ids (B, K), what covers the patches, and what is requested."""
+        rng = randomness.numpy
         frames, texts, requests, scenes, times, aspects = [], [], [], [], [], []
         for index in self.choose(rng):
             frame = int(rng.integers(self.pool.counts[index]))
@@ -169,11 +170,14 @@ class ClipTask:
             texts, padding="max_length", truncation=True, max_length=self.config.context, return_tensors="pt"
         ).input_ids
         cells = cells_of(scenes, times, aspects, self.encoder.grid)
-        return torch.from_numpy(np.stack(frames)).to(device()), ids.to(device()), cells, requests
+        return torch.from_numpy(np.stack(frames)), ids, cells, requests
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, batch: tuple[Tensor, Tensor, Cells, list[Request | None]]
+    ) -> tuple[Tensor, dict[str, float]]:
         """Symmetric cross-entropy over the batch, and what the patches and the words say."""
-        frames, ids, cells, requests = self.batch(randomness.numpy)
+        frames, ids, cells, requests = batch
+        frames, ids = frames.to(device()), ids.to(device())
         patches, image = self.encoder.look(self.encoder.preprocess(frames))
         text = self.encoder.text_features(ids)
         scale = self.model.logit_scale.clamp(max=4.6052).exp()  # 100, as in the paper
@@ -196,6 +200,6 @@ class ClipTask:
 
 def train(config: ClipConfig, folder: Path, out: Path, pools: Path, *, resume: bool = True) -> None:
     """Train and save an open_clip directory to `out/clip`."""
-    task = ClipTask(config, Pool.make(pools, "training", config.clips))
+    task = ClipTask(config, Pool.make(pools, "training", config.clips, workers=config.loop.workers))
     run(task, config.loop, folder, resume=resume)
     save_clip(task.model.half(), task.description, out / "clip", task.tokenizer)

@@ -44,14 +44,16 @@ from gpt4video.shapes.language.describe import paraphrase, prompt
 from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
 from gpt4video.shapes.staging import sample_staged, told
 from gpt4video.shapes.world import Mix, Scene
-from gpt4video.training.data import fingerprint
+from gpt4video.training.data import fingerprint, spread
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
 from gpt4video.training.stages.vae import to_tensor
 
-MIX = Mix(counts=(0.62, 0.32, 0.06), events=0.0, order=0.0, durations=(2.0, 2.0))
-"""What the drawer learns: two seconds, mostly one object."""
+MIX = Mix(counts=(0.5, 0.42, 0.08), events=0.0, order=0.0, durations=(2.0, 2.0))
+"""What the drawer learns: two seconds, half of them with one object."""
 BATCH = 500
 """Clips encoded between two writes."""
+ENCODED = 10
+"""Clips encoded at once."""
 FEW, NOISIEST = 2, 2
 """With so few frames of a clip, a step of `motion` sees this many of the noisiest levels."""
 
@@ -186,27 +188,33 @@ class Latents:
 
     @classmethod
     @torch.no_grad()
-    def make(cls, vae: AutoencoderKL, count: int, folder: Path) -> Latents:
+    def make(cls, vae: AutoencoderKL, count: int, folder: Path, workers: int = 0) -> Latents:
         """Draw and encode `count` clips, or go on where this was left."""
         folder.mkdir(parents=True, exist_ok=True)
         name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}"
+        paths = [folder / f"{name}-{i:03d}.npy" for i in range(-(-count // BATCH))]
+        drawn = spread(_draw, [(i, not path.exists()) for i, path in enumerate(paths)], workers)
         chunks, scenes = [], []
-        for i in range(-(-count // BATCH)):
-            chunk = folder / f"{name}-{i:03d}.npy"
-            rng = np.random.default_rng([11, i])
-            made = [sample_staged(rng, "training", MIX) for _ in range(BATCH)]
-            if not chunk.exists():
+        for path, (made, frames) in zip(paths, drawn, strict=True):
+            if frames is not None:
                 values = [
-                    vae.encode(to_tensor(render(s)).to(device())).latent_dist.mean * vae.config.scaling_factor
-                    for s in made
+                    vae.encode(to_tensor(some).to(device())).latent_dist.mean * vae.config.scaling_factor
+                    for some in np.split(frames, BATCH // ENCODED)
                 ]
-                beside = chunk.with_suffix(".tmp")
+                beside = path.with_suffix(".tmp")
                 with beside.open("wb") as file:
-                    np.save(file, torch.stack(values).half().cpu().numpy())
-                beside.replace(chunk)
-            chunks.append(np.load(chunk))
+                    np.save(file, torch.cat(values).unflatten(0, (BATCH, -1)).half().cpu().numpy())
+                beside.replace(path)
+            chunks.append(np.load(path))
             scenes += made
         return cls(np.concatenate(chunks), scenes)
+
+
+def _draw(chunk: int, rendered: bool) -> tuple[list[Scene], NDArray[np.uint8] | None]:
+    """The scenes of a chunk of latents, and all their frames one after the other if they are wanted."""
+    rng = np.random.default_rng([11, chunk])
+    made = [sample_staged(rng, "training", MIX) for _ in range(BATCH)]
+    return made, np.concatenate([render(scene) for scene in made]) if rendered else None
 
 
 @torch.no_grad()
@@ -228,6 +236,20 @@ def even_out(text: CLIPTextModel, states_BKD: Tensor) -> tuple[Tensor, Tensor]:
     return mean_D, scale_D
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One step's prompts (B, K), noise levels (B,), latents, and the frames' places in a clip.
+
+    Latents are (B, C, h, w) of single frames and (B, C, T, h, w) of clips; `seed` is that of their noise.
+    """
+
+    ids: Tensor
+    times: Tensor
+    indices: NDArray[np.intp]
+    latents: Tensor
+    seed: int
+
+
 class DrawerTask:
     """Predict the velocity of noised latents from the words."""
 
@@ -244,9 +266,10 @@ class DrawerTask:
         )
         self.text.requires_grad_(False).to(device())
         self.vae = AutoencoderKL.from_pretrained(out / "pipeline" / "vae").float().to(device())
-        self.latents = Latents.make(self.vae, stage.clips, latents)
+        self.latents = Latents.make(self.vae, stage.clips, latents, stage.loop.workers)
         rng = np.random.default_rng(13)
-        even_out(self.text, self.states([self.say(s, rng) for s in self.latents.scenes[:1000]]))
+        prompts = [self.say(scene, rng) for scene in self.latents.scenes[:1000]]
+        even_out(self.text, self.states(self.ids(prompts)))
         unet = make_unet(stage, self.vae.config.latent_channels, self.text.config.hidden_size)
         if stage.kind == "motion":
             unet = UNet2DConditionModel.from_pretrained(frames).float()
@@ -267,15 +290,19 @@ class DrawerTask:
         request = told(scene, rng)
         return prompt(request) if rng.random() < 0.7 else paraphrase(request, rng, "training")
 
-    def states(self, texts: list[str]) -> Tensor:
-        """What the U-Net reads of the prompts, (B, K, D)."""
-        ids = self.tokenizer(
+    def ids(self, texts: list[str]) -> Tensor:
+        """Prompts as the text tower reads them, (B, K)."""
+        ids: Tensor = self.tokenizer(
             texts,
             padding="max_length",
             truncation=True,
             max_length=self.tokenizer.model_max_length,
             return_tensors="pt",
         ).input_ids
+        return ids
+
+    def states(self, ids: Tensor) -> Tensor:
+        """What the U-Net reads of the prompts, (B, K, D)."""
         with torch.no_grad():
             states: Tensor = self.text(ids.to(device())).last_hidden_state
         return states
@@ -291,27 +318,34 @@ class DrawerTask:
         on_grid = torch.rand(count, generator=randomness.torch) < self.stage.on_grid
         return torch.where(on_grid, visited, anywhere)
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Squared error of the velocity, each noise level by its own measure."""
+    def batch(self, randomness: Randomness) -> Shown:
+        """Frames or clips, prompts that are true of them, and how noisy they get."""
         rng, stage = randomness.numpy, self.stage
         stride = int(rng.choice(stage.strides)) if stage.kind == "motion" else NUM_FRAMES
         count = stage.batch * stride // NUM_FRAMES
         chosen = rng.choice(len(self.latents.scenes), count, replace=False)
-        states = self.states([self.say(self.latents.scenes[i], rng) for i in chosen])
+        ids = self.ids([self.say(self.latents.scenes[i], rng) for i in chosen])
         # Single frames are all that `frames` has; to `motion` they are the fewest.
         times = self.times(randomness, count, NUM_FRAMES // stride if stage.kind == "motion" else NUM_FRAMES)
         if stage.kind == "frames":
+            indices = np.arange(1)
             clean = np.stack([self.latents.values[i, rng.integers(NUM_FRAMES)] for i in chosen])
         else:
             indices = np.arange(int(rng.integers(stride)), NUM_FRAMES, stride)
             clean = self.latents.values[chosen][:, indices].swapaxes(1, 2)
-        x = torch.from_numpy(np.ascontiguousarray(clean)).float()
-        noise = torch.randn(x.shape, generator=randomness.torch)
-        noised = self.scheduler.add_noise(x, noise, times).to(device())
-        target = self.scheduler.get_velocity(x, noise, times).to(device())
-        times = times.to(device())
+        latents = torch.from_numpy(np.ascontiguousarray(clean))
+        return Shown(ids, times, indices, latents, randomness.torch.initial_seed())
+
+    def loss(self, batch: Shown) -> tuple[Tensor, dict[str, float]]:
+        """Squared error of the velocity, each noise level by its own measure."""
+        states, indices = self.states(batch.ids), batch.indices
+        clean, times = batch.latents.to(device()).float(), batch.times.to(device())
+        generator = torch.Generator(clean.device).manual_seed(batch.seed)
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        noised = self.scheduler.add_noise(clean, noise, times)
+        target = self.scheduler.get_velocity(clean, noise, times)
         with attention(noised.device):
-            if stage.kind == "frames":
+            if self.stage.kind == "frames":
                 guess = self.unet(noised, times, states).sample
             else:
                 with frames_at(self.unet, indices):

@@ -21,9 +21,9 @@ from gpt4video.shapes.language.corpus import corpus
 from gpt4video.shapes.language.dialogues import sample_dialogue
 from gpt4video.shapes.language.notes import LINES
 from gpt4video.shapes.world import Scene, sample_scene
-from gpt4video.training.encode import Example, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
+from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
-from gpt4video.training.notes import Notes, quiz, read_with
+from gpt4video.training.notes import Lines, Notes, embed, quiz, read_with
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class LanguageTask:
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
         self.run = run_of_soft_tokens(self.tokenizer, LINES)
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Weighted cross-entropy on fresh conversations."""
+    def batch(self, randomness: Randomness) -> tuple[Rows, Lines, Tensor]:
+        """Fresh conversations, the notes that their videos stand for, and noise (V, LINES, D) for these."""
         rng, config = randomness.numpy, self.config
         talks = [sample_dialogue(rng) for _ in range(config.dialogues)]
         talks += [quiz(rng, sample_scene, config.edits, config.terse) for _ in range(config.quiz)]
@@ -120,11 +120,17 @@ class LanguageTask:
             examples.append(example)
             scenes += talk.scenes
         rows = pack(examples, config.row, self.tokenizer.pad_token_id)
+        lines = self.notes.lines([scenes[i] for i in rows.videos])
+        noise = torch.randn(len(rows.videos), LINES, config.width, generator=randomness.torch)
+        return rows, lines, noise
+
+    def loss(self, batch: tuple[Rows, Lines, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Weighted cross-entropy."""
+        rows, lines, noise = batch
         soft = None
         if rows.videos:
-            soft = self.notes.embed(self.model.get_input_embeddings(), [scenes[i] for i in rows.videos])
-            noise = torch.randn(soft.shape, generator=randomness.torch)
-            soft = soft + config.noise * noise.to(soft.device)
+            soft = embed(self.model.get_input_embeddings(), lines)
+            soft = soft + self.config.noise * noise.to(soft.device)
         loss, right = weighted_loss(read_with(self.model, rows, soft, self.video), rows)
         return loss, {"right": right, "rows": float(len(rows.ids))}
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -29,10 +28,10 @@ from gpt4video.shapes.language.drawing import POSTED_TO_COPY
 from gpt4video.shapes.language.notes import LINES
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool, fingerprint
-from gpt4video.training.encode import Example, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
-from gpt4video.training.facts import FactsHead, facts_of
+from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
+from gpt4video.training.facts import Facts, FactsHead, facts_of
 from gpt4video.training.loop import LoopConfig, Randomness, device, run
-from gpt4video.training.notes import Notes, asked, distance, quiz, read_with
+from gpt4video.training.notes import Lines, Notes, asked, distance, embed, quiz, read_with
 
 FACTS_NAME = "facts.safetensors"
 """The head that only training needs."""
@@ -159,33 +158,57 @@ def allows(mix: Mix, scene: Scene) -> bool:
     )
 
 
-@torch.no_grad()
-def patch_features(
-    encoder: ClipEncoder, pool: Pool, path: Path, *, mirror: bool = False
-) -> NDArray[np.float16]:
-    """CLIP's patch tokens of the whole pool, or of its mirror image, (N, T, P, C).
+CLIPS = 20
+"""Clips that CLIP sees at once."""
 
-    Computed once and memory-mapped.
+
+@torch.no_grad()
+def patch_features(encoder: ClipEncoder, pool: Pool, path: Path, *, mirror: bool = False) -> Tensor:
+    """CLIP's patch tokens of the whole pool, or of its mirror image, (N, T, P, C) float16.
+
+    Computed once; memory-mapped, or on the accelerator.
     """
     rows, columns = encoder.grid
     shape = (len(pool), NUM_FRAMES, rows * columns, encoder.width)
     if not path.exists():
         beside = path.with_suffix(".tmp")
         features = np.lib.format.open_memmap(beside, "w+", np.float16, shape)
-        for start in range(0, len(pool), 10):
-            stop = min(start + 10, len(pool))
+        for start in range(0, len(pool), CLIPS):
+            stop = min(start + CLIPS, len(pool))
             shard = pool.shards[start // SHARD][start % SHARD : start % SHARD + stop - start]
             frames = shard.reshape(-1, *shard.shape[2:])
             frames = (
                 np.ascontiguousarray(frames[:, :, ::-1]) if mirror else frames.copy()
             )  # maps are read-only
-            pixels = encoder.preprocess(frames)
-            tokens = encoder.patch_tokens(pixels.to(device()))
+            pixels = encoder.preprocess(torch.from_numpy(frames).to(device()))
+            tokens = encoder.patch_tokens(pixels)
             features[start:stop] = tokens.reshape(stop - start, *shape[1:]).half().cpu().numpy()
         features.flush()
         beside.replace(path)
-    loaded: NDArray[np.float16] = np.load(path, mmap_mode="r")
-    return loaded
+    # A map that is copied where it is written to, which it never is: torch takes no read-only ones.
+    return torch.from_numpy(np.load(path, mmap_mode="c")).to(device())
+
+
+@dataclass(frozen=True)
+class Films:
+    """Views as they are shown: `clips`, `mirrored` (B,); `frames`, `times` in seconds, `mask` (B, T)."""
+
+    clips: Tensor
+    mirrored: Tensor
+    frames: Tensor
+    times: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one step reads and looks at; `places` says which of the films each video of the rows is."""
+
+    rows: Rows
+    places: list[int]
+    films: Films
+    facts: Facts
+    lines: Lines
 
 
 class SeeingTask:
@@ -221,7 +244,7 @@ class SeeingTask:
                     mlp_width=stage.width * 8 // 3,
                 )
             )
-            last = self.notes.embed(self.model.get_input_embeddings(), [self.views[0].scene])[0, -1]
+            last = embed(self.model.get_input_embeddings(), self.notes.lines([self.views[0].scene]))[0, -1]
             self.abstractor.end.data.copy_(last)  # it is the same for every video
             self.model.requires_grad_(False)
             self.modules: dict[str, nn.Module] = {"abstractor": self.abstractor}
@@ -262,32 +285,42 @@ class SeeingTask:
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
         return [self.encode(quiz(rng, posting, edits, terse), posting) for posting in postings]
 
-    def film(self, view: View, rng: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Patch tokens (T, P, C) and times (T,) of a view; with `rng`, without a frame or two of them."""
-        count = int(self.pool.counts[view.clip])
-        shown = np.arange(count)
-        if rng is not None and count > 6:
-            shown = np.sort(rng.choice(count, count - int(rng.integers(3)), replace=False))
-        tokens = self.features[view.mirrored][view.clip][shown]
-        times = self.pool.times[view.clip][shown]
-        if view.reversed:
-            tokens, times = tokens[::-1].copy(), view.scene.duration - times[::-1]
-        return torch.from_numpy(tokens).float(), torch.from_numpy(times).float()
-
-    def soft_tokens(self, indices: list[int], rng: np.random.Generator | None = None) -> Tensor:
-        """Soft tokens of views, (B, Q + 1, D)."""
-        films = [self.film(self.views[i], rng) for i in indices]
+    def film(self, views: list[View], rng: np.random.Generator) -> Films:
+        """The views as they are shown: without a frame or two, those of a reversed one backwards."""
+        chosen, times = [], []
+        for view in views:
+            count = int(self.pool.counts[view.clip])
+            shown = np.arange(count)
+            if count > 6:
+                shown = np.sort(rng.choice(count, count - int(rng.integers(3)), replace=False))
+            when = self.pool.times[view.clip][shown]
+            if view.reversed:
+                shown, when = shown[::-1].copy(), view.scene.duration - when[::-1]
+            chosen.append(torch.from_numpy(shown))
+            times.append(torch.from_numpy(when).float())
         pad = nn.utils.rnn.pad_sequence
-        patches, times = (
-            pad(list(values), batch_first=True).to(device()) for values in zip(*films, strict=True)
+        counts = torch.tensor([len(t) for t in times])
+        return Films(
+            torch.tensor([view.clip for view in views]),
+            torch.tensor([view.mirrored for view in views]),
+            pad(chosen, batch_first=True),
+            pad(times, batch_first=True),
+            torch.arange(int(counts.max()))[None] < counts[:, None],
         )
-        counts = torch.tensor([len(t) for _, t in films], device=device())
-        mask = torch.arange(times.shape[1], device=device())[None] < counts[:, None]
-        tokens: Tensor = self.abstractor(patches, times, mask)
+
+    def soft_tokens(self, films: Films) -> Tensor:
+        """Soft tokens of views, (B, Q + 1, D)."""
+        where = self.features[0].device
+        clips, mirrored, frames = (t.to(where) for t in (films.clips, films.mirrored, films.frames))
+        patches = torch.empty(*frames.shape, *self.features[0].shape[2:], device=where)
+        for side, features in enumerate(self.features):
+            these = mirrored == bool(side)
+            patches[these] = features[clips[these][:, None], frames[these]].float()
+        tokens: Tensor = self.abstractor(patches, films.times.to(where), films.mask.to(where))
         return tokens
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy on the assistant's words, and how well soft tokens are notes and hold the facts."""
+    def batch(self, randomness: Randomness) -> Lesson:
+        """Conversations about some views, and a few views more of which only the facts are asked."""
         rng, stage = randomness.numpy, self.stage
         if isinstance(stage, AbstractorStage):
             count, looked = stage.told, stage.batch
@@ -302,14 +335,19 @@ class SeeingTask:
         more = max(0, looked - len(videos))
         places = [videos.index(video) for video in rows.videos]
         videos += (int(i) for i in rng.integers(len(self.views), size=more))
-        soft = self.soft_tokens(videos, rng)
-        scenes = [self.views[i].scene for i in videos]
-        loss, right = weighted_loss(read_with(self.model, rows, soft[places], self.video), rows)
-        facts, known = self.facts.loss(soft, facts_of(scenes))
+        views = [self.views[i] for i in videos]
+        scenes = [view.scene for view in views]
+        return Lesson(rows, places, self.film(views, rng), facts_of(scenes), self.notes.lines(scenes))
+
+    def loss(self, batch: Lesson) -> tuple[Tensor, dict[str, float]]:
+        """Cross-entropy on the assistant's words, and how well soft tokens are notes and hold the facts."""
+        soft, rows = self.soft_tokens(batch.films), batch.rows
+        loss, right = weighted_loss(read_with(self.model, rows, soft[batch.places], self.video), rows)
+        facts, known = self.facts.loss(soft, batch.facts)
         with torch.no_grad():
-            written = self.notes.embed(self.model.get_input_embeddings(), scenes)
+            written = embed(self.model.get_input_embeddings(), batch.lines)
         off = distance(soft, written)
-        loss = loss + stage.facts * facts + stage.notes * off
+        loss = loss + self.stage.facts * facts + self.stage.notes * off
         return loss, {"right": right, "notes": float(off.detach()), **known}
 
 
@@ -324,7 +362,7 @@ def train(
     resume: bool = True,
 ) -> None:
     """Train and save to `parts.abstractor`, or to `out/abstractor` and `out/language_model`."""
-    pool = Pool.make(pools, "training", stage.clips)
+    pool = Pool.make(pools, "training", stage.clips, workers=stage.loop.workers)
     task = SeeingTask(stage, parts, pool, pools, layer)
     run(task, stage.loop, folder, resume=resume)
     if isinstance(stage, AbstractorStage):

@@ -99,25 +99,28 @@ class VaeTask:
         self.mix = replace(DRAWN, passes=config.passes)
         self.modules: dict[str, nn.Module] = {"vae": self.vae}
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        """Frames (B, 3, 64, 64) in [-1, 1]."""
-        frames = []
+    def batch(self, randomness: Randomness) -> tuple[NDArray[np.uint8], int]:
+        """Frames (B, 64, 64, 3), and what the noise begins from."""
+        rng, frames = randomness.numpy, []
         for _ in range(self.config.scenes):
             scene = sample_scene(rng, "training", self.mix)
             times = rng.choice(frame_times(scene.duration, 8.0), self.config.frames, replace=False)
             frames.append(render(scene, times=times))
-        return to_tensor(np.concatenate(frames)).to(device())
+        return np.concatenate(frames), randomness.torch.initial_seed()
 
-    def loss(self, randomness: Randomness, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: tuple[NDArray[np.uint8], int]) -> tuple[Tensor, dict[str, float]]:
         """Weighted squared and absolute error, and a little KL."""
-        pixels = self.batch(randomness.numpy)
+        frames, seed = batch
+        pixels = to_tensor(frames).to(device())
+        generator = torch.Generator(pixels.device).manual_seed(seed)
         posterior = self.vae.encode(pixels).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=randomness.torch)
+        noise = torch.randn(posterior.mean.shape, generator=generator, device=pixels.device)
         spread = posterior.std
         if self.config.noise:
-            off = torch.rand(len(pixels), 1, 1, 1, generator=randomness.torch) * self.config.noise
-            spread = (spread**2 + (off.to(pixels.device) / self.vae.config.scaling_factor) ** 2).sqrt()
-        latents = posterior.mean + spread * noise.to(pixels.device)
+            off = torch.rand(len(pixels), 1, 1, 1, generator=generator, device=pixels.device)
+            off = off * self.config.noise
+            spread = (spread**2 + (off / self.vae.config.scaling_factor) ** 2).sqrt()
+        latents = posterior.mean + spread * noise
         error = self.vae.decode(latents).sample.float() - pixels
         weights = edges_of(pixels)
         squared, absolute = (weights * error**2).mean(), (weights * error.abs()).mean()
@@ -139,6 +142,10 @@ def weights_of(latents: Tensor, objects: float) -> Tensor:
 
 WHITE_FLOOR = 0.003
 """Share of the whole variance that every direction counts at least: weaker ones tell next to nothing."""
+
+
+WHITENED = 512
+"""Frames that tell how latents spread."""
 
 
 @torch.no_grad()
@@ -181,5 +188,7 @@ def train(config: VaeConfig, folder: Path, out: Path, *, resume: bool = True) ->
     run(task, config.loop, folder, resume=resume)
     vae = task.vae.eval()
     if config.kind == "whole":
-        whiten(vae, torch.cat([task.batch(np.random.default_rng([7, i])) for i in range(32)]))
+        batches = -(-WHITENED // (config.scenes * config.frames))
+        frames = np.concatenate([task.batch(Randomness.of(7, i))[0] for i in range(batches)])
+        whiten(vae, to_tensor(frames).to(device()))
     vae.half().save_pretrained(path, safe_serialization=True)
