@@ -15,6 +15,7 @@ Suffixes: B batch, T frames, C latent channels, h and w latent height and width.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class DrawerStage:
     """Share of training steps at the times that sampling visits."""
     guidance: float = 3.0
     """Guidance scale of the pipeline."""
+    compile: bool = False
+    """Compile the U-Net, for each stride anew: minutes at first, then several times as fast on a GPU."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=1e-3, ema=0.998))
     """How long and how fast."""
 
@@ -193,28 +196,27 @@ class Latents:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}"
         paths = [folder / f"{name}-{i:03d}.npy" for i in range(-(-count // BATCH))]
-        drawn = spread(_draw, [(i, not path.exists()) for i, path in enumerate(paths)], workers)
-        chunks, scenes = [], []
-        for path, (made, frames) in zip(paths, drawn, strict=True):
-            if frames is not None:
-                values = [
-                    vae.encode(to_tensor(some).to(device())).latent_dist.mean * vae.config.scaling_factor
-                    for some in np.split(frames, BATCH // ENCODED)
-                ]
-                beside = path.with_suffix(".tmp")
-                with beside.open("wb") as file:
-                    np.save(file, torch.cat(values).unflatten(0, (BATCH, -1)).half().cpu().numpy())
-                beside.replace(path)
-            chunks.append(np.load(path))
-            scenes += made
-        return cls(np.concatenate(chunks), scenes)
+        missing = [path for path in paths if not path.exists()]
+        drawn = spread(_draw, [(paths.index(path),) for path in missing], workers)
+        for path, (scenes, frames) in zip(missing, drawn, strict=True):
+            values = [
+                vae.encode(to_tensor(some).to(device())).latent_dist.mean * vae.config.scaling_factor
+                for some in np.split(frames, BATCH // ENCODED)
+            ]
+            path.with_suffix(".pickle").write_bytes(pickle.dumps(scenes))
+            beside = path.with_suffix(".tmp")
+            with beside.open("wb") as file:
+                np.save(file, torch.cat(values).unflatten(0, (BATCH, -1)).half().cpu().numpy())
+            beside.replace(path)  # a chunk is there once its latents are
+        kept = [pickle.loads(path.with_suffix(".pickle").read_bytes()) for path in paths]
+        return cls(np.concatenate([np.load(path) for path in paths]), [s for scenes in kept for s in scenes])
 
 
-def _draw(chunk: int, rendered: bool) -> tuple[list[Scene], NDArray[np.uint8] | None]:
-    """The scenes of a chunk of latents, and all their frames one after the other if they are wanted."""
+def _draw(chunk: int) -> tuple[list[Scene], NDArray[np.uint8]]:
+    """The scenes of a chunk of latents, and all their frames one after the other."""
     rng = np.random.default_rng([11, chunk])
     made = [sample_staged(rng, "training", MIX) for _ in range(BATCH)]
-    return made, np.concatenate([render(scene) for scene in made]) if rendered else None
+    return made, np.concatenate([render(scene) for scene in made])
 
 
 @torch.no_grad()
@@ -277,6 +279,7 @@ class DrawerTask:
         else:
             self.unet = unet
         self.unet.train().to(device())
+        self.guess: Any = torch.compile(self.unet, dynamic=False) if stage.compile else self.unet
         self.scheduler = scheduler()
         self.scheduler.set_timesteps(stage.steps)
         self.grid = self.scheduler.timesteps.clone()
@@ -346,10 +349,10 @@ class DrawerTask:
         target = self.scheduler.get_velocity(clean, noise, times)
         with attention(noised.device):
             if self.stage.kind == "frames":
-                guess = self.unet(noised, times, states).sample
+                guess = self.guess(noised, times, states).sample
             else:
                 with frames_at(self.unet, indices):
-                    guess = self.unet(noised, times, states.repeat_interleave(len(indices), 0)).sample
+                    guess = self.guess(noised, times, states.repeat_interleave(len(indices), 0)).sample
         error_B = (guess.float() - target).square().flatten(1).mean(1)
         spread_B = self.spread(times)
         measured = (error_B / spread_B.exp() + spread_B).mean()
