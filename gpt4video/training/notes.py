@@ -21,6 +21,7 @@ from gpt4video.shapes.language.dialogues import Dialogue, Turn, sample_dialogue
 from gpt4video.shapes.language.drills import drills
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.language.questions import KINDS, sample_question
+from gpt4video.shapes.language.rough import rough
 from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene
 from gpt4video.training.encode import Rows
@@ -91,7 +92,8 @@ def asked(scene: Scene, kinds: Sequence[str | None], rng: np.random.Generator) -
         return None
     turns: list[Turn] = []
     for qa in found:
-        turns += [Turn("user", qa.question, () if turns else (0,)), Turn("assistant", qa.answer)]
+        said = rough(rng, qa.question)
+        turns += [Turn("user", said, () if turns else (0,)), Turn("assistant", qa.answer)]
     return Dialogue((scene,), tuple(turns), "qa", system=system(rng, "training"))
 
 

@@ -194,7 +194,9 @@ def _visible(scene, when):
     return sum(bool(t.at(times, scene.duration).visible[0]) for t in scene.things)
 
 
-THERE_IS = re.compile(r"is there an? (\w+) (\w+)( in the video| here)?\??$")
+THERE_IS = re.compile(
+    r"(?:is there|do you see|can you see|did you see) an? (\w+) (\w+)( in the video| here| in it)?\??$"
+)
 
 
 def test_what_is_asked_is_true():
@@ -230,10 +232,7 @@ def test_what_is_asked_is_true():
                 assert any(getattr(t, qa.kind) == key.right[0] for t in scene.things)
             elif key.family == "becomes":
                 assert key.right[0] == scene.event.new_color
-            elif qa.kind == "yesno" and re.search(
-                r"is there an? (\w+) (\w+)( in the video| here)?\??$", question
-            ):
-                words = re.search(r"is there an? (\w+) (\w+)( in the video| here)?\??$", question)
+            elif qa.kind == "yesno" and (words := THERE_IS.search(question)):
                 if words[1] in COLORS and words[2] in SHAPES:
                     there = any((t.color, t.shape) == (words[1], words[2]) for t in scene.things)
                     assert key.right == (("yes" if there else "no"),), qa
@@ -282,6 +281,7 @@ def tables():
 
 NOT_TEMPLATES = {
     "COUNT_WORDS",
+    "EVENT_OF",
     "LEADS", "NOUNS", "PLACES", "TOPICS", "ODD_COLORS", "GROUPS", "HARM_SHOWN", "HARM_DONE", "REFUSALS",
     "FOLLOWED", "COLORS", "SHAPES", "SHAPE_WORDS", "COLOR_WORDS", "SURPRISED", "POSTED_TO_COPY", "CONTRAST_",
 }  # fmt: skip

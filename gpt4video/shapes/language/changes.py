@@ -28,7 +28,7 @@ from gpt4video.shapes.language.describe import (
     pick,
     word,
 )
-from gpt4video.shapes.language.refer import VERBS, doing, third
+from gpt4video.shapes.language.refer import STOPS, VERBS, doing, third
 from gpt4video.shapes.language.requests import allowed
 from gpt4video.shapes.language.wordings import (
     ADD_BUT,
@@ -45,6 +45,7 @@ from gpt4video.shapes.language.wordings import (
     IT_BUT,
     OF_BUT,
     OF_DO,
+    PREFER,
     REMOVE_BUT,
     REMOVE_DO,
     SHORT,
@@ -61,6 +62,13 @@ class Change(NamedTuple):
     but: str
     do: str
     request: Request
+    be: str = ""
+    """What one object shall be, where that can be said: "blue", "moving left"."""
+    of: str = "it"
+    """The object that shall be so."""
+
+
+MUCH = ("",) * 8 + ("a bit ", "a bit ", "much ", "a lot ", "way ", "a little ")
 
 
 def point(request: Request, index: int, rng: Rng) -> str:
@@ -87,10 +95,9 @@ def _with(request: Request, index: int, keep_relation: bool = True, **fields: st
 
 
 def _said(kind: str, request: Request, index: int, rng: Rng, part: Part, **words: str) -> tuple[str, str]:
-    o = point(request, index, rng)
     w = request.things[index]
     alone = len(request.things) == 1
-    words = {"o": o, "s": w.shape, "w": w.color or "that", **words}
+    words = {"o": point(request, index, rng), "s": w.shape, "w": w.color or "that", **words}
     but = pick(rng, (IT_BUT if alone else OF_BUT)[kind], part).format(**words)
     do = pick(rng, OF_DO[kind], part).format(**words)
     return but, do.replace("the color of it", "its color").replace("the size of it", "its size")
@@ -121,7 +128,9 @@ def recolor(request: Request, rng: Rng, part: Part) -> Change | None:
     if value is None:
         return None
     but, do = _said("color", request, index, rng, part, x=word(rng, COLOR_WORDS[value]))
-    return Change(but.replace(" a orange", " an orange"), do, _with(request, index, color=value))
+    but = but.replace(" a orange", " an orange")
+    after = _with(request, index, color=value)
+    return Change(but, do, after, word(rng, COLOR_WORDS[value]), point(request, index, rng))
 
 
 def new_motion(request: Request, rng: Rng, part: Part) -> Change | None:
@@ -130,9 +139,12 @@ def new_motion(request: Request, rng: Rng, part: Part) -> Change | None:
     value = _one(rng, [m for m in MOTIONS if m != w.motion and observable(w.shape, m)])
     assert value is not None, "there are many motions"
     verb = word(rng, VERBS[value])
+    if value == "still" and rng.random() < 0.4:
+        verb = word(rng, STOPS)
     said = doing(value, rng)
     but, do = _said("motion", request, index, rng, part, do=verb, does=third(verb), doing=said)
-    return Change(but, do, _with(request, index, keep_relation=False, motion=value))
+    after = _with(request, index, keep_relation=False, motion=value)
+    return Change(but, do, after, doing(value, rng), point(request, index, rng))
 
 
 def resize(request: Request, rng: Rng, part: Part) -> Change | None:
@@ -142,10 +154,14 @@ def resize(request: Request, rng: Rng, part: Part) -> Change | None:
         return None
     value = _one(rng, [s for s in SIZES if s != w.size])
     assert value is not None, "there are two sizes"
-    er = word(rng, ("bigger", "bigger", "larger") if value == "large" else ("smaller", "smaller", "tinier"))
-    er = word(rng, ("", "", "", "", "a bit ", "much ")) + er
-    but, do = _said("size", request, index, rng, part, x=word(rng, SIZE_WORDS[value]), er=er)
-    return Change(but, do, _with(request, index, size=value))
+    er = word(
+        rng,
+        ("bigger", "bigger", "larger") if value == "large" else ("smaller", "smaller", "smaller", "tinier"),
+    )
+    er = word(rng, MUCH) + er
+    x = word(rng, SIZE_WORDS[value])
+    but, do = _said("size", request, index, rng, part, x=x, er=er)
+    return Change(but, do, _with(request, index, size=value), word(rng, (x, er)), point(request, index, rng))
 
 
 def repace(request: Request, rng: Rng, part: Part) -> Change | None:
@@ -155,10 +171,13 @@ def repace(request: Request, rng: Rng, part: Part) -> Change | None:
         return None
     value = _one(rng, [s for s in ("slow", "fast") if s != w.speed])
     assert value is not None, "there are two speeds"
-    er = {"slow": ("slower", "slower", "more slowly"), "fast": ("faster", "faster", "more quickly")}[value]
-    how = word(rng, ("", "", "", "", "a bit ", "much ")) + er[int(rng.integers(3))]
+    er = {
+        "slow": ("slower", "slower", "more slowly"),
+        "fast": ("faster", "faster", "more quickly", "quicker"),
+    }[value]
+    how = word(rng, MUCH) + word(rng, er)
     but, do = _said("speed", request, index, rng, part, er=how)
-    return Change(but, do, _with(request, index, speed=value))
+    return Change(but, do, _with(request, index, speed=value), how, point(request, index, rng))
 
 
 def reshape(request: Request, rng: Rng, part: Part) -> Change | None:
@@ -280,14 +299,16 @@ def change(request: Request, rng: Rng, part: Part, posted: bool = False) -> tupl
     `posted`: the video was posted, so that the words must ask for a drawing.
     """
     kind, made = _draw_change(request, rng, part)
-    but, do, after = made
+    but, do, after = made.but, made.do, made.request
     if len(request.things) == 1 and kind in JOINED and rng.random() < 0.15:
         for _ in range(20):
             other, more = _draw_change(after, rng, part, JOINED)
             if other != kind:
                 but, do, after = f"{but} and {more.but}", f"{do} and {more.do}", more.request
                 break
-    if len(but) < 40 and kind != "swap" and rng.random() < 0.1:
+    if after is made.request and made.be and rng.random() < 0.12:
+        text = pick(rng, PREFER, part).format(o=made.of, x=made.be)
+    elif len(but) < 40 and kind != "swap" and rng.random() < 0.14:
         text = pick(rng, SHORT, part).format(x=but)
     elif rng.random() < 0.5:
         frames = BUT_POSTED if posted and rng.random() < 0.7 else BUT

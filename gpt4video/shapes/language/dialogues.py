@@ -23,7 +23,7 @@ from gpt4video.shapes.language.describe import pick
 from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
 from gpt4video.shapes.language.questions import sample_question
-from gpt4video.shapes.language.requests import rephrase
+from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
 from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
@@ -93,8 +93,10 @@ def _unsafe(t: Talk) -> None:
 def _contrast(t: Talk) -> None:
     """Harmless wishes in words that sound otherwise."""
     request = wish(t)
-    while " background with " in (words := rephrase(request, t.rng, t.part)) or words.startswith(
-        ("on ", "over ")
+    while (
+        " background with " in (words := rephrase(request, t.rng, t.part))
+        or words.startswith(("on ", "over ", *FLOORS))
+        or ". " in words
     ):
         pass
     t.says(t.casual(pick(t.rng, harm.CONTRAST, t.part).format(p=words)))

@@ -64,6 +64,8 @@ def _attribute(
     named = refer(scene, index, rng, avoid=family)
     if named is None:
         return None
+    if len(scene.things) == 1 and family in asking.TERSE and rng.random() < 0.15:
+        templates = asking.TERSE[family]
     question = asking.put(rng, pick(rng, templates, part), o=named.asked)
     allowed = tuple(c for c in COLORS if family == "color" and c in question)
     return QA(family, question, sentence(says.format(o=named.said)), Key(family, (value,), allowed))
@@ -273,6 +275,25 @@ def which_side(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("relation", question, answer, object_key(scene, thing))
 
 
+def which_beside(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """What is left of the star?"""
+    pair = pair_of(scene, rng)
+    if pair is None:
+        return None
+    thing, other = (scene.things[k] for k in pair)
+    named = refer(scene, pair[1], rng, "side")
+    axis = choice(rng, ["x", "y"])
+    side = side_of(thing, other, scene.duration, axis)
+    rest = [side_of(t, other, scene.duration, axis) for t in scene.things if t not in (thing, other)]
+    if named is None or side is None or None in rest or side in rest:
+        return None
+    question = asking.put(rng, pick(rng, asking.BESIDE_WHAT[side], part), p=named.asked)
+    answer = sentence(f"the {noun(wanted(thing))} is {SIDE_WORDS[side]} {named.said}")
+    return QA(
+        "relation", question, answer, Key("side", (thing.color, thing.shape, side, other.color, other.shape))
+    )
+
+
 def passes(scene: Scene, rng: Rng, part: Part) -> QA | None:
     if not scene.passes:
         return None
@@ -414,7 +435,7 @@ KINDS: dict[str, tuple[Ask, ...]] = {
     "count": (count, count, count, count_of, count_when, count_colors),
     "size": (size, size, size, which_size, either("size")),
     "background": (background,),
-    "relation": (relation, relation, which_side, passes, place_of),
+    "relation": (relation, relation, which_side, which_beside, passes, place_of),
     "order": (order,),
     "event": (event,),
     "speed": (speed, speed, which_speed),
@@ -433,6 +454,11 @@ KINDS: dict[str, tuple[Ask, ...]] = {
         yesno.is_event,
         yesno.is_more,
         yesno.is_moving,
+        yesno.any_color,
+        yesno.is_first,
+        yesno.is_first,
+        yesno.is_event_of,
+        yesno.alike,
     ),
     "describe": (describe, describe, objects),
 }

@@ -12,6 +12,7 @@ from gpt4video.shapes.language.describe import (
     MOTION_WORDS,
     SHAPE_WORDS,
     SIZE_WORDS,
+    STANDING,
     full_request,
     noun,
     prompt,
@@ -20,67 +21,181 @@ from gpt4video.shapes.language.describe import (
 )
 from gpt4video.shapes.world import MOTIONS, Scene, Thing, above, left_of
 
+
+def _sideways(way: str, other: str) -> tuple[str, ...]:
+    return (
+        *(f"move {way}",) * 3,
+        f"move to the {way}",
+        f"move to the {way}",
+        f"go {way}",
+        f"go {way}",
+        f"go to the {way}",
+        f"slide {way}",
+        f"drift {way}",
+        f"drift to the {way}",
+        f"move from {other} to {way}",
+        f"go from {other} to {way}",
+        f"travel {way}",
+        f"fly to the {way}",
+        f"fly {way}",
+        f"head {way}",
+        f"head to the {way}",
+        f"move towards the {way}",
+        f"move {way}wards",
+        f"glide {way}",
+        f"float {way}",
+    )
+
+
 VERBS: dict[str, tuple[str, ...]] = {
-    "left": ("move left", "move left", "move to the left", "go left", "slide left", "drift left"),
-    "right": ("move right", "move right", "move to the right", "go right", "slide right", "drift right"),
-    "up": ("move up", "move up", "move upwards", "go up", "rise", "float up"),
-    "down": ("move down", "move down", "move downwards", "go down", "fall", "sink down"),
-    "circling": ("move in a circle", "move in a circle", "go around in a circle", "orbit"),
-    "bouncing": ("bounce", "bounce", "bounce up and down", "hop", "jump up and down"),
-    "growing": ("grow", "grow", "get bigger", "get larger", "expand"),
-    "shrinking": ("shrink", "shrink", "get smaller", "become smaller", "contract"),
-    "spinning": ("spin", "spin", "rotate", "turn around", "spin around"),
-    "still": ("stay still", "stand still", "stay still"),
+    "left": _sideways("left", "right"),
+    "right": _sideways("right", "left"),
+    "up": (
+        *("move up",) * 3,
+        "move upwards",
+        "move upward",
+        "go up",
+        "go up",
+        "go upwards",
+        "rise",
+        "rise",
+        "float up",
+        "travel upwards",
+        "fly up",
+        "fly upwards",
+        "climb",
+        "ascend",
+        "move from bottom to top",
+        "move to the top",
+        "head up",
+        "drift up",
+    ),
+    "down": (
+        *("move down",) * 3,
+        "move downwards",
+        "move downward",
+        "go down",
+        "go down",
+        "go downwards",
+        "fall",
+        "fall",
+        "fall down",
+        "sink",
+        "sink down",
+        "travel downwards",
+        "drop down",
+        "drop",
+        "descend",
+        "move from top to bottom",
+        "move to the bottom",
+        "head down",
+        "drift down",
+    ),
+    "circling": (
+        *("move in a circle",) * 3,
+        "go around in a circle",
+        "go round in circles",
+        "go around in circles",
+        "go round in a circle",
+        "move in circles",
+        "run in a circle",
+        "run in circles",
+        "fly in a circle",
+        "orbit",
+    ),
+    "bouncing": (
+        *("bounce",) * 4,
+        "bounce up and down",
+        "bounce up and down",
+        "hop",
+        "hop up and down",
+        "jump",
+        "jump up and down",
+        "bounce around",
+    ),
+    "growing": (
+        *("grow",) * 4,
+        "get bigger",
+        "get bigger",
+        "get larger",
+        "become larger",
+        "become bigger",
+        "grow bigger",
+        "get bigger and bigger",
+        "grow in size",
+        "expand",
+    ),
+    "shrinking": (
+        *("shrink",) * 4,
+        "get smaller",
+        "get smaller",
+        "become smaller",
+        "get smaller and smaller",
+        "shrink down",
+        "shrink in size",
+        "contract",
+    ),
+    "spinning": (
+        *("spin",) * 4,
+        "rotate",
+        "rotate",
+        "turn around",
+        "turn",
+        "spin around",
+        "spin round",
+        "spin in place",
+        "spin on the spot",
+        "turn on the spot",
+        "rotate in place",
+        "twirl",
+    ),
+    "still": (
+        *("stay still",) * 3,
+        "stand still",
+        "stand still",
+        "sit still",
+        "stay in place",
+        "stay where it is",
+    ),
 }
 """What an object may do, as people ask for it; the canonical verb stands first."""
-for _way, _words in {
-    "left": (
-        "move from right to left",
-        "travel left",
-        "fly to the left",
-        "head left",
-        "move towards the left",
-    ),
-    "right": (
-        "move from left to right",
-        "travel right",
-        "fly to the right",
-        "head right",
-        "move towards the right",
-    ),
-    "up": ("move upward", "travel upwards", "fly up", "move from bottom to top", "head up"),
-    "down": ("move downward", "travel downwards", "drop down", "move from top to bottom", "head down"),
-    "circling": ("move in circles", "run in a circle"),
-    "bouncing": ("bounce around", "jump"),
-    "growing": ("become larger", "become bigger", "grow bigger"),
-    "shrinking": ("become smaller", "shrink down"),
-    "spinning": ("turn", "rotate in place"),
-}.items():
-    VERBS[_way] = (*VERBS[_way], *_words)
+STOPS = ("stop moving", "stop", "not move", "not move", "hold still", "stay put")
+"""What an object shall do that is to stay still from now on: orders only."""
 
 
 def third(verb: str) -> str:
     """`goes up` from `go up`."""
     first, _, rest = verb.partition(" ")
-    ending = {"go": "goes", "fly": "flies"}.get(first, f"{first}s")
+    ending = THIRD.get(first, f"{first}s")
     return f"{ending} {rest}".strip()
+
+
+THIRD = {"go": "goes", "fly": "flies", "not": "does not", "dash": "dashes", "rush": "rushes"}
+STEMS = {
+    "get": "gett",
+    "run": "runn",
+    "spin": "spinn",
+    "drop": "dropp",
+    "hop": "hopp",
+    "sit": "sitt",
+    "zip": "zipp",
+    "travel": "travell",
+}
 
 
 def doing(motion: str, rng: np.random.Generator | None = None) -> str:
     """What stands after "is": `moving left`."""
-    words = MOTION_WORDS[motion]
-    if rng is not None and motion != "still" and rng.random() < 0.2:
+    if motion == "still":
+        return word(rng, STANDING)
+    if rng is not None and rng.random() < 0.2:
         return gerund(word(rng, VERBS[motion]))
-    return word(rng, words[:4] if motion == "still" else words)
+    return word(rng, MOTION_WORDS[motion])
 
 
 def gerund(verb: str) -> str:
     """`moving left` from `move left`."""
     first, _, rest = verb.partition(" ")
-    stem = {"get": "gett", "run": "runn", "spin": "spinn", "drop": "dropp", "hop": "hopp"}.get(
-        first, first.removesuffix("e")
-    )
-    return f"{stem}ing {rest}".strip()
+    return f"{STEMS.get(first, first.removesuffix('e'))}ing {rest}".strip()
 
 
 class Named(NamedTuple):
@@ -90,7 +205,7 @@ class Named(NamedTuple):
     said: str
 
 
-THINGS = ("object", "object", "shape", "thing", "one")
+THINGS = ("object", "object", "object", "shape", "thing", "thing", "figure", "item", "one", "one")
 
 
 def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "") -> Named | None:
@@ -134,7 +249,7 @@ def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "") -
     if way == "it":
         named = Named("it", "it")
     elif way == "the":
-        named = Named(f"the {word(rng, THINGS[:-1])}", "it")
+        named = Named(f"the {word(rng, THINGS[:-2])}", "it")
     elif way == "shape":
         named = Named(f"the {word(rng, SHAPE_WORDS[thing.shape])}", f"the {thing.shape}")
     elif way == "color":

@@ -25,6 +25,7 @@ from gpt4video.shapes.language.describe import (
     pick,
     word,
 )
+from gpt4video.shapes.language.loose import backed, phrased, whole
 from gpt4video.shapes.language.refer import VERBS, doing, third
 from gpt4video.shapes.language.wishes import DRAW, DRAW_VIDEO
 from gpt4video.shapes.world import Part, observable, part_of
@@ -107,11 +108,22 @@ def _brief(w: Wanted, rng: Rng) -> str:
     return phrase(w, rng).partition(" ")[2]
 
 
+FLOORS = {form.split()[0] for forms in BACKGROUND_WORDS.values() for form in forms}
+"""First words of a wish that begins with its background: `black background, a star`."""
+
+
 def ask_for(request: Request, rng: Rng, part: Part) -> str:
     """A request for a video, typed as people type."""
+    toss = rng.random()
+    if toss < 0.24 and (text := whole(request, rng, part)):
+        return casual(rng, text[:1].upper() + text[1:])
+    if toss < 0.42:
+        template = pick(rng, DRAW if rng.random() < 0.6 else DRAW_VIDEO, part)
+        text = backed(request, template.format(p=phrased(request, rng, part)), rng, part)
+        return casual(rng, text[:1].upper() + text[1:])
     words = rephrase(request, rng, part)
     first = words.split(" ", 1)[0]
-    if first in ("one", "over", "on") or " background with " in words[:30]:
+    if first in ("one", "over", "on", *FLOORS) or " background with " in words[:30]:
         template = word(rng, ("{p}", "Draw this: {p}.", "Draw the following: {p}."))
     elif "video" in words or "clip" in words or "animation" in words or "scene" in words:
         template = pick(rng, DRAW, part)

@@ -12,6 +12,7 @@ from gpt4video.shapes.language import smalltalk
 from gpt4video.shapes.language.asking import casual
 from gpt4video.shapes.language.describe import Request, prompt
 from gpt4video.shapes.language.judge import QA
+from gpt4video.shapes.language.rough import rough
 from gpt4video.shapes.world import POSTED, Mix, Part, Scene, sample_scene
 
 Rng = np.random.Generator
@@ -92,6 +93,9 @@ class Talk:
     turns: list[Turn] = field(default_factory=list)
 
     def says(self, text: str, videos: tuple[int, ...] = ()) -> None:
+        """What the user types: in training as roughly as people do."""
+        if self.part == "training":
+            text = rough(self.rng, text)
         self.turns.append(Turn("user", text, videos))
 
     def replies(self, text: str, act: Act, qa: QA | None = None) -> None:

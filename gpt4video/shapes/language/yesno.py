@@ -24,7 +24,7 @@ from gpt4video.shapes.language.describe import (
     word,
 )
 from gpt4video.shapes.language.judge import QA, Key
-from gpt4video.shapes.language.refer import VERBS, doing, refer, third
+from gpt4video.shapes.language.refer import VERBS, canonical, doing, refer, third
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, MOTIONS, SHAPES, Part, Scene
 
 Rng = np.random.Generator
@@ -221,3 +221,79 @@ def is_event(scene: Scene, rng: Rng, part: Part) -> QA | None:
         return _yes_no(question, True, event_phrase(thing))
     said = {"appears": "appears", "vanishes": "vanishes", "recolors": "changes color"}[asked]
     return _yes_no(question, False, f"nothing {said}")
+
+
+def is_event_of(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Does the star vanish?"""
+    thing, index = scene.event, any_thing(scene, rng)
+    if thing is None:
+        return None
+    yes = bool(rng.random() < 0.5)
+    wrong = [e for e in asking.EVENT_OF if e != thing.event]
+    asked = str(thing.event)
+    if yes:
+        index = scene.things.index(thing)
+    elif scene.things[index] is thing or rng.random() < 0.5:
+        asked = choice(rng, wrong)
+    named = refer(scene, index, rng, avoid="color" if thing.event == "recolors" else "event")
+    if named is None:
+        return None
+    verb = word(rng, asking.EVENT_OF[asked])
+    question = asking.put(rng, pick(rng, asking.DOES, part), o=named.asked, x=verb, xs=third(verb))
+    if asked == thing.event:
+        return _yes_no(question, yes, event_phrase(thing))
+    said = {"appears": "appears", "vanishes": "vanishes", "recolors": "changes color"}[asked]
+    return _yes_no(question, False, f"nothing {said}")
+
+
+def any_color(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Is anything red?"""
+    if any(t.event == "recolors" for t in scene.things):
+        return None
+    yes, thing = bool(rng.random() < 0.5), scene.things[any_thing(scene, rng)]
+    color = (
+        thing.color if yes else choice(rng, [c for c in COLORS if c not in {t.color for t in scene.things}])
+    )
+    question = asking.put(rng, pick(rng, asking.ANY_COLOR, part), x=word(rng, COLOR_WORDS[color]))
+    return _yes_no(
+        question, yes, f"there is {article(noun(wanted(thing)))}" if yes else f"nothing is {color}"
+    )
+
+
+def is_first(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Does the star move before the circle?"""
+    if scene.first is None:
+        return None
+    index = any_thing(scene, rng)
+    named, other = (refer(scene, k, rng, avoid="order") for k in (index, 1 - index))
+    if named is None or other is None:
+        return None
+    question = asking.put(rng, pick(rng, asking.IS_FIRST, part), o=named.asked, p=other.asked)
+    first = scene.things[scene.first]
+    return _yes_no(question, index == scene.first, f"the {noun(wanted(first))} moves first")
+
+
+def alike(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Are both the same size?"""
+    if len(scene.things) != 2 or scene.event:
+        return None
+    a, b = canonical(scene).things
+    yes = bool(rng.random() < 0.5)
+    traits = [t for t in asking.ALIKE if (getattr(a, t) == getattr(b, t)) == yes]
+    if not (a.sized and b.sized) and "size" in traits:
+        traits.remove("size")
+    if not traits:
+        return None
+    trait = choice(rng, traits)
+    question = asking.put(rng, pick(rng, asking.ALIKE[trait], part))
+    if trait == "shape":
+        said = [article(a.shape), article(b.shape)]
+        both = a.shape + ("es" if a.shape.endswith("s") else "s")
+    elif trait == "motion":
+        said, both = [doing(a.motion), doing(b.motion)], doing(a.motion)
+    else:
+        said, both = [a.size, b.size], a.size
+    differ = f"the {a.color} {a.shape} is {said[0]} and the {b.color} {b.shape} is {said[1]}"
+    if trait == "shape":
+        differ = f"the {a.color} object is {said[0]} and the {b.color} object is {said[1]}"
+    return _yes_no(question, yes, f"both are {both}" if yes else differ)
