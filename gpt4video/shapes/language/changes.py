@@ -181,12 +181,16 @@ def repace(request: Request, rng: Rng, part: Part) -> Change | None:
 
 
 def reshape(request: Request, rng: Rng, part: Part) -> Change | None:
+    """Another shape, at times in another color: `make it a blue box`."""
     index = _index(request, rng)
     w = request.things[index]
     value = _one(rng, [s for s in SHAPES if s != w.shape and observable(s, w.motion or "still")])
     assert value is not None, "there are many shapes"
-    but, do = _said("shape", request, index, rng, part, x=article(word(rng, SHAPE_WORDS[value])))
-    return Change(but, do, _with(request, index, shape=value))
+    taken = {t.color for t in request.things}
+    color = _one(rng, [c for c in COLORS if c not in taken]) if rng.random() < 0.25 else None
+    name = word(rng, SHAPE_WORDS[value]) if color is None else noun(Wanted(value, color), rng)
+    but, do = _said("shape", request, index, rng, part, x=article(name))
+    return Change(but, do, _with(request, index, shape=value, color=color or w.color))
 
 
 def rebackground(request: Request, rng: Rng, part: Part) -> Change | None:

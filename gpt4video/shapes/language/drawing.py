@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpt4video.shapes.language import limits
 from gpt4video.shapes.language.answers import sentence
 from gpt4video.shapes.language.changes import change, order_for, remove
@@ -25,9 +27,17 @@ from gpt4video.shapes.language.wordings import AGAIN, DO, KILL, RECREATE, REMOVE
 from gpt4video.shapes.world import DRAWN, SHAPES, Mix, sample_scene
 
 
+def _barer(t: Talk, request: Request) -> Request:
+    """Without motions, as people often leave them open: `a red star`."""
+    things = tuple(replace(w, motion=None, speed=None) for w in request.things)
+    return replace(request, things=things, background=request.background if t.chance(0.5) else None)
+
+
 def wish(t: Talk) -> Request:
     while True:
         request = request_of(sample_scene(t.rng, t.part, DRAWN), t.rng)
+        if request.relation != "passes" and t.chance(0.12):
+            request = _barer(t, request)
         if allowed(request, t.part):
             return request
 
