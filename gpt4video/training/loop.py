@@ -15,7 +15,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +109,7 @@ class Task(Protocol):
         """What one step learns from, on the CPU; perhaps in another process, ahead of its turn."""
         ...
 
-    def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Any) -> tuple[Tensor, Mapping[str, float | Tensor]]:
         """The loss of one batch, and figures for the log."""
         ...
 
@@ -167,6 +167,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def sent(tensor: Tensor) -> Tensor:
+    """A tensor of a batch on the device, on its way there while the host goes on."""
+    where = device()
+    return tensor.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else tensor
+
+
 def run(
     task: Task, config: LoopConfig, folder: Path, *, resume: bool = True, stop_at: int | None = None
 ) -> int:
@@ -194,7 +200,7 @@ def run(
     progress, saved = _Progress(config.steps, first=step), time.monotonic()
     began, before = saved, spent
     limit = config.minutes or math.inf
-    seen: dict[str, list[float]] = {}
+    seen: dict[str, list[float | Tensor]] = {}
     with _asked_to_stop() as stopping:
         for batch in _batches(task, config, range(step, end if spent < limit else step)):
             for group in optimizer.param_groups:
@@ -204,17 +210,20 @@ def run(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-            if torch.isfinite(norm):
+            if kind == "cuda":  # as GradScaler tells it: the host need not wait for the device to know
+                optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+                optimizer.step()
+            elif torch.isfinite(norm):
                 optimizer.step()
             step += 1
             spent = before + (time.monotonic() - began) / 60
             if average:
                 decay = min(config.ema, (step + 1) / (step + 10))
                 torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
-            for key, value in {"loss": float(loss.detach()), **figures}.items():
+            for key, value in {"loss": loss.detach(), **figures}.items():
                 seen.setdefault(key, []).append(value)
             if step % config.log_every == 0:
-                means = {key: math.fsum(values) / len(values) for key, values in seen.items()}
+                means = {key: math.fsum(map(float, values)) / len(values) for key, values in seen.items()}
                 print(progress.line(step, means, 60 * (limit - spent)), file=sys.stderr, flush=True)
                 seen = {}
             ends = step == end or spent >= limit

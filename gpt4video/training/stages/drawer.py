@@ -46,7 +46,7 @@ from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
 from gpt4video.shapes.staging import sample_staged, told
 from gpt4video.shapes.world import Mix, Scene
 from gpt4video.training.data import fingerprint, spread
-from gpt4video.training.loop import LoopConfig, Randomness, device, run
+from gpt4video.training.loop import LoopConfig, Randomness, device, run, sent
 from gpt4video.training.stages.vae import to_tensor
 
 MIX = Mix(counts=(0.5, 0.42, 0.08), events=0.0, order=0.0, durations=(2.0, 2.0))
@@ -85,8 +85,9 @@ class DrawerStage:
     """Share of training steps at the times that sampling visits."""
     guidance: float = 3.0
     """Guidance scale of the pipeline."""
-    compile: bool = False
-    """Compile the U-Net, for each stride anew: minutes at first, then several times as fast on a GPU."""
+    record: bool = False
+    """On a GPU, record a step as a CUDA graph, with weights in bfloat16: a U-Net this small is some thousand
+    kernels that take longer to start than to run. Motion: only for whole clips, with a stride of 1."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=1e-3, ema=0.998))
     """How long and how fast."""
 
@@ -166,6 +167,28 @@ def attention(on: torch.device) -> AbstractContextManager[None]:
         if on.type == "cpu" and torch.is_autocast_enabled("cpu")
         else nullcontext()
     )
+
+
+class InBFloat16(nn.Module):
+    """A U-Net with all of its weights in bfloat16, made anew of the true ones in every call.
+
+    Autocast keeps the norms, and all that lies between them, in 32 bits.
+    """
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, noised: Tensor, times: Tensor, states: Tensor) -> Tensor:
+        """The velocity, in bfloat16."""
+        weights = {
+            name: tensor.bfloat16() if tensor.is_floating_point() else tensor
+            for name, tensor in (*self.unet.named_parameters(), *self.unet.named_buffers())
+        }
+        given = noised.bfloat16(), times, states.bfloat16()
+        with torch.autocast(noised.device.type, enabled=False):
+            velocity: Tensor = torch.func.functional_call(self.unet, weights, given).sample
+        return velocity
 
 
 @contextmanager
@@ -279,7 +302,7 @@ class DrawerTask:
         else:
             self.unet = unet
         self.unet.train().to(device())
-        self.guess: Any = torch.compile(self.unet, dynamic=False) if stage.compile else self.unet
+        self.recorded: Any = None
         self.scheduler = scheduler()
         self.scheduler.set_timesteps(stage.steps)
         self.grid = self.scheduler.timesteps.clone()
@@ -307,7 +330,7 @@ class DrawerTask:
     def states(self, ids: Tensor) -> Tensor:
         """What the U-Net reads of the prompts, (B, K, D)."""
         with torch.no_grad():
-            states: Tensor = self.text(ids.to(device())).last_hidden_state
+            states: Tensor = self.text(sent(ids)).last_hidden_state
         return states
 
     def times(self, randomness: Randomness, count: int, frames: int) -> Tensor:
@@ -339,24 +362,34 @@ class DrawerTask:
         latents = torch.from_numpy(np.ascontiguousarray(clean))
         return Shown(ids, times, indices, latents, randomness.torch.initial_seed())
 
-    def loss(self, batch: Shown) -> tuple[Tensor, dict[str, float]]:
+    def guess(self, noised: Tensor, times: Tensor, states: Tensor, indices: NDArray[np.intp]) -> Tensor:
+        """The velocity that the U-Net sees; states are those of each frame."""
+        whole = len(indices) == NUM_FRAMES or self.stage.kind == "frames"
+        if self.stage.record and whole and noised.is_cuda:
+            if self.recorded is None:
+                sample = noised.clone(), times.clone(), states.clone()
+                self.recorded = torch.cuda.make_graphed_callables(InBFloat16(self.unet), sample)
+            velocity: Tensor = self.recorded(noised, times, states)
+            return velocity
+        # Places of whole clips are those that the motion modules have by themselves.
+        placed = nullcontext() if whole else frames_at(self.unet, indices)
+        with attention(noised.device), placed:
+            velocity = self.unet(noised, times, states).sample
+        return velocity
+
+    def loss(self, batch: Shown) -> tuple[Tensor, dict[str, Tensor]]:
         """Squared error of the velocity, each noise level by its own measure."""
         states, indices = self.states(batch.ids), batch.indices
-        clean, times = batch.latents.to(device()).float(), batch.times.to(device())
+        clean, times = sent(batch.latents).float(), sent(batch.times)
         generator = torch.Generator(clean.device).manual_seed(batch.seed)
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         noised = self.scheduler.add_noise(clean, noise, times)
         target = self.scheduler.get_velocity(clean, noise, times)
-        with attention(noised.device):
-            if self.stage.kind == "frames":
-                guess = self.guess(noised, times, states).sample
-            else:
-                with frames_at(self.unet, indices):
-                    guess = self.guess(noised, times, states.repeat_interleave(len(indices), 0)).sample
+        guess = self.guess(noised, times, states.repeat_interleave(len(indices), 0), indices)
         error_B = (guess.float() - target).square().flatten(1).mean(1)
         spread_B = self.spread(times)
         measured = (error_B / spread_B.exp() + spread_B).mean()
-        return measured, {"velocity": float(error_B.detach().mean())}
+        return measured, {"velocity": error_B.detach().mean()}
 
 
 def train(
