@@ -211,7 +211,7 @@ def run(
             loss.backward()
             norm = nn.utils.clip_grad_norm_(parameters, config.clip)
             if kind == "cuda":  # as GradScaler tells it: the host need not wait for the device to know
-                optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+                optimizer.found_inf = (~torch.isfinite(norm)).float()
                 optimizer.step()
             elif torch.isfinite(norm):
                 optimizer.step()

@@ -368,13 +368,14 @@ class DrawerTask:
         if self.stage.record and whole and noised.is_cuda:
             if self.recorded is None:
                 sample = noised.clone(), times.clone(), states.clone()
-                self.recorded = torch.cuda.make_graphed_callables(InBFloat16(self.unet), sample)
+                with torch.autocast(noised.device.type, enabled=False):  # graphs take none with a cache
+                    self.recorded = torch.cuda.make_graphed_callables(InBFloat16(self.unet), sample)
             velocity: Tensor = self.recorded(noised, times, states)
-            return velocity
-        # Places of whole clips are those that the motion modules have by themselves.
-        placed = nullcontext() if whole else frames_at(self.unet, indices)
-        with attention(noised.device), placed:
-            velocity = self.unet(noised, times, states).sample
+        else:
+            # Places of whole clips are those that the motion modules have by themselves.
+            placed = nullcontext() if whole else frames_at(self.unet, indices)
+            with attention(noised.device), placed:
+                velocity = self.unet(noised, times, states).sample
         return velocity
 
     def loss(self, batch: Shown) -> tuple[Tensor, dict[str, Tensor]]:
