@@ -170,7 +170,11 @@ def write_clip(description: dict, seed: int) -> bytes:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"crf": "20", "preset": "veryfast"}
+        stream.codec_context.options = {
+            "crf": "20",
+            "preset": "veryfast",
+            "x264-params": "cpu-independent=1",  # or the next run may give other bytes
+        }
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))

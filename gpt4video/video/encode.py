@@ -22,6 +22,10 @@ from gpt4video.video.clip import Clip
 
 _CRF = 12
 """x264's quality, 0 lossless to 51: no loss that an eye, or a check of flat colours, can see."""
+_REPEATABLE = "cpu-independent=1"
+"""x264 weighs each block by how much of later frames is made from it (`mbtree`), with this in plain C. Its
+AVX-512 code for that takes eight blocks at a time, past the end of a row too: what lay in memory before then
+moves the quality of the whole file. What other processors have rounds each in its own way."""
 _BT709 = 1
 """The number of BT.709 in H.273, for matrix, transfer curve and primaries alike."""
 _LIMITED_RANGE = 1
@@ -55,7 +59,7 @@ def encode_mp4(
             context = stream.codec_context
             # One thread: x264's output depends on their number. No B-frames: time starts at 0, without edits.
             context.thread_count = 1
-            context.options = {"crf": str(_CRF), "bf": "0", "preset": "medium"}
+            context.options = {"crf": str(_CRF), "bf": "0", "preset": "medium", "x264-params": _REPEATABLE}
             context.colorspace = context.color_trc = context.color_primaries = _BT709
             context.color_range = _LIMITED_RANGE
             for frame in frames:
