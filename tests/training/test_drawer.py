@@ -8,7 +8,85 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from gpt4video.training.stages.drawer import LogVariance, even_out
+from gpt4video.shapes.render import NUM_FRAMES
+from gpt4video.training.stages import drawer
+from gpt4video.training.stages.drawer import (
+    DrawerStage,
+    InBFloat16,
+    Latents,
+    LogVariance,
+    even_out,
+    make_unet,
+    with_motion,
+)
+from gpt4video.training.stages.vae import VaeConfig, make_vae
+
+STAGE = DrawerStage(kind="motion", channels=(32, 64))
+
+
+def drawn(seed: int, clips: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noised latents, noise levels, and states of the words for each frame."""
+    generator = torch.Generator().manual_seed(seed)
+    noised = torch.randn(clips, 8, NUM_FRAMES, 8, 8, generator=generator)
+    times = torch.randint(0, 1000, (clips,), generator=generator)
+    return noised, times, torch.randn(clips * NUM_FRAMES, 6, 16, generator=generator)
+
+
+def unet() -> torch.nn.Module:
+    torch.manual_seed(0)
+    made = with_motion(make_unet(STAGE, 8, 16), STAGE).train()
+    for parameter in made.parameters():  # motion modules start out doing nothing
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+    return made
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """How far one is from the other, by the other's length."""
+    return float(((one.float() - other).norm() / other.norm()).detach())
+
+
+def slopes(model: torch.nn.Module, velocity: torch.Tensor) -> torch.Tensor:
+    model.zero_grad(set_to_none=True)
+    velocity.float().square().mean().backward()
+    return torch.cat([p.grad.flatten().clone() for p in model.parameters()])
+
+
+def test_weights_in_bfloat16_see_and_learn_nearly_the_same() -> None:
+    model, given = unet(), drawn(1)
+    exact = model(*given).sample
+    rough = InBFloat16(model)(*given)
+    assert rough.dtype == torch.bfloat16
+    assert 0 < apart(rough, exact) < 0.05
+    assert apart(slopes(model, rough), slopes(model, exact)) < 0.05
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.gpu
+def test_a_recorded_step_is_the_step() -> None:
+    model = unet().cuda()
+    plain = InBFloat16(model)
+    given = tuple(t.cuda() for t in drawn(1))
+    recorded = torch.cuda.make_graphed_callables(InBFloat16(model), tuple(t.clone() for t in given))
+    for seed in (2, 3):
+        given = tuple(t.cuda() for t in drawn(seed))
+        right = plain(*given)
+        wanted = slopes(model, right)
+        assert apart(recorded(*given), right.float()) < 0.02
+        assert apart(slopes(model, recorded(*given)), wanted) < 0.02
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_latents_are_the_same_whoever_draws_them(monkeypatch, tmp_path, workers) -> None:
+    monkeypatch.setattr(drawer, "BATCH", 4)
+    monkeypatch.setattr(drawer, "ENCODED", 2)
+    torch.manual_seed(0)
+    vae = make_vae(VaeConfig(channels=(8, 8, 16, 16))).eval()
+    first = Latents.make(vae, 4, tmp_path, workers)
+    more = Latents.make(vae, 8, tmp_path, workers)
+    assert len(more.scenes) == 8 and more.values.shape == (8, NUM_FRAMES, 8, 8, 8)
+    assert more.scenes[:4] == first.scenes and (more.values[:4] == first.values).all()
+    again = Latents.make(vae, 8, tmp_path / "elsewhere")
+    assert again.scenes == more.scenes and (again.values == more.values).all()
 
 
 @pytest.fixture

@@ -418,6 +418,8 @@ def save_pipeline(task: DrawerTask, path: Path) -> None:
         motion_adapter=None,
         scheduler=scheduler(),
     )
+    for module in (pipeline.vae, pipeline.unet):
+        module.register_to_config(_name_or_path="")  # or the file would tell of folders of this machine
     pipeline.save_pretrained(path, safe_serialization=True, max_shard_size="12MB")
     colours, latents = _colours(task)
     DrawerConfig(
