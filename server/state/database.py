@@ -1,12 +1,15 @@
 """The database: SQLite in a file by default, PostgreSQL by URL.
 
     rows(query)      read: plain rows                         one(query)    the first of them, or None
+                     each may be followed by the values of the query's `bindparam`s
     write(work)      `work(connection)` in one transaction, to its end even where the caller is cancelled
     write(work, wait)   the same for what can be left out: its turn comes within `wait` seconds, or never
 
-SQLite runs in WAL mode: readers never wait. Its writers take turns: inside this process by a lock, between
-processes by SQLite's own, which is taken at the beginning of a transaction (`BEGIN IMMEDIATE`), because one
-that begins by reading cannot wait for it later. Between hosts, and for many processes, use PostgreSQL.
+SQLite runs in WAL mode: readers never wait. A read is one trip to a thread; through the asynchronous driver
+each of its steps (cursor, execute, fetch, close, rollback) would be one. Writers take turns: inside this
+process by a lock, between processes by SQLite's own, which is taken at the beginning of a transaction
+(`BEGIN IMMEDIATE`), because one that begins by reading cannot wait for it later. Between hosts, and for many
+processes, use PostgreSQL.
 
 A database that is locked for too long, full or away is an `ApiError` (503 or 507), never a broken answer.
 """
@@ -15,14 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Executable, Float, RowMapping, event, literal_column, text
+from sqlalchemy import Connection, Executable, Float, RowMapping, create_engine, event, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -33,6 +37,8 @@ from gpt4video.errors import ConfigError
 from server.errors import ApiError, database_away, database_busy, storage_full
 
 T = TypeVar("T")
+Values = Mapping[str, Any] | None
+"""What stands for the `bindparam`s of a query, by their names."""
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 """What stands before `://`, and the driver that serves it."""
@@ -48,6 +54,8 @@ MIGRATION_LOCK = 0x67347620
 MIGRATION_SECONDS = 60
 """How long a process waits at its start for another one that migrates."""
 
+READERS = 8
+"""How many threads read from SQLite at most, each on a connection of its own."""
 
 FILE_NAME = "gpt4video.db"
 """The database in a data folder, where no other is named."""
@@ -70,6 +78,11 @@ class Database:
         self._turn = asyncio.Lock()
         self._writing: set[asyncio.Task[Any]] = set()
         if self.kind == "sqlite":
+            self._readers = create_engine(
+                self._engine.url.set(drivername="sqlite"), hide_parameters=True, pool_size=READERS
+            )
+            self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+            event.listen(self._readers, "connect", self._prepare)
             event.listen(self._engine.sync_engine, "connect", self._prepare)
             event.listen(self._engine.sync_engine, "begin", self._begin)
 
@@ -117,21 +130,31 @@ class Database:
         """Let what is being written end, then close all connections."""
         await asyncio.gather(*self._writing, return_exceptions=True)
         await self._engine.dispose()
+        if self.kind == "sqlite":
+            await asyncio.to_thread(self._readers.dispose)
 
-    async def rows(self, query: Executable) -> Sequence[RowMapping]:
+    async def rows(self, query: Executable, values: Values = None) -> Sequence[RowMapping]:
         """What a query finds."""
+        if self.kind == "sqlite":
+            loop = asyncio.get_running_loop()
+            return await self._whole(loop.run_in_executor(self._threads, self._read, query, values))
 
         async def read() -> Sequence[RowMapping]:
             with _translated():
                 async with self._engine.connect() as connection:
-                    return (await connection.execute(query)).mappings().all()
+                    return (await connection.execute(query, values)).mappings().all()
 
         return await self._whole(read())
 
-    async def one(self, query: Executable) -> RowMapping | None:
+    async def one(self, query: Executable, values: Values = None) -> RowMapping | None:
         """The first row that a query finds."""
-        found = await self.rows(query)
+        found = await self.rows(query, values)
         return found[0] if found else None
+
+    def _read(self, query: Executable, values: Values) -> Sequence[RowMapping]:
+        """SQLite, in a thread: what a query finds."""
+        with _translated(), self._readers.connect() as connection:
+            return connection.execute(query, values).mappings().all()
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], wait: float | None = None) -> T:
         """What `work` gives, once it is committed. It runs once, or not at all where an error comes out.

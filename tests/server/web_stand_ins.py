@@ -140,6 +140,11 @@ class Pen:
         self.breaks = False
         self._turn = asyncio.Lock()
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step is under way, which takes the `step_seconds` that there were when it began."""
+        return self._turn.locked()
+
     def check(self, options: DrawOptions) -> None:
         if options.size not in (None, *self.limits.sizes):
             raise InputError("size: 64x64 or 128x128 fit.", param="size")

@@ -214,7 +214,7 @@ async def test_a_drawing_that_does_not_end_has_failed_and_the_next_is_drawn(serv
     pen = service.assistant.drawer
     pen.step_seconds = PATIENCE
     first, second = await submitted(service), await submitted(service)
-    await until(lambda: service.jobs.under_way, "the drawing")
+    await until(lambda: pen.draws, "the first step")
     pen.step_seconds = 0.0
     [record] = await ended(service, first)
     assert (record.status, record.error["code"]) == ("failed", "timeout")
