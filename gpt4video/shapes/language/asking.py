@@ -1133,6 +1133,32 @@ HAPPENS = (
     "Say what happens in the video.",
     "Do you see what changes here?",
 )
+GOES_ON = (
+    "What happens in the video?",
+    "What happens in this video?",
+    "What happens?",
+    "What happens in this clip?",
+    "What happens in the clip?",
+    "What happens here?",
+    "What happens there?",
+    "What is happening in the video?",
+    "What is happening?",
+    "What's happening?",
+    "What's happening here?",
+    "What happened?",
+    "What happened in the video?",
+    "Tell me what happens.",
+    "So what happens?",
+    "Can you tell me what happens?",
+    "I wonder what happens.",
+    "Explain what happens.",
+    "What happens in it?",
+    "What occurs in the video?",
+    "What takes place in it?",
+    "Describe what happens.",
+    "Tell me what takes place in the video.",
+)
+"""Asked where nothing changes: it is then told what is there and how it moves."""
 HAPPENS_TO = (
     "What happens to {o}?",
     "What happens to {o} in the video?",

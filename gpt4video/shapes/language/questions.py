@@ -392,9 +392,16 @@ def which_speed(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("speed", question, sentence(f"the {noun(wanted(thing))} is {words}"), object_key(scene, thing))
 
 
+GOES_ON = 0.3
+"""How often a description is asked for by asking what happens, where nothing changes."""
+
+
 def describe(scene: Scene, rng: Rng, part: Part) -> QA | None:
-    question = asking.put(rng, pick(rng, asking.DESCRIBE, part))
     thing = scene.event
+    # A video in which nothing changes is asked what happens, too: or the question alone would say that
+    # something does.
+    goes_on = thing is None and rng.random() < GOES_ON
+    question = asking.put(rng, pick(rng, asking.GOES_ON if goes_on else asking.DESCRIBE, part))
     answer = description(scene) + (f"; {event_phrase(thing)}" if thing else "")
     happens: tuple[str, ...] = ()
     if thing and thing.event:
