@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 TELL_SECONDS = 1.0
-"""Progress is written to the database at most this often; who listens to the stream hears of every step."""
+"""After the first step, progress is written at most this often; who listens to the stream hears every one."""
 
 log = logging.getLogger("gpt4video.server")
 
@@ -170,7 +170,8 @@ class Drawings:
             preview_url=await self._preview(event) or record.preview_url,
             queue_position=None,
         )
-        if time.monotonic() - self._told_at.get(event.index, -TELL_SECONDS) >= TELL_SECONDS:
+        # Its beginning and its first picture are told at once.
+        if event.step <= 1 or time.monotonic() - self._told_at.get(event.index, 0.0) >= TELL_SECONDS:
             self._told_at[event.index] = time.monotonic()
             try:
                 await self._queue.change(self._held[event.index], record)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import httpx2
 import openai
@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from web_stand_ins import make_assistant, running, until
 
+from gpt4video.interfaces import Step
 from gpt4video.video import open_video, probe
+from server import drawings
 from server.app import create_app
 
 # openai marks its Videos API deprecated; the shape lives on as the open standard served here.
@@ -64,6 +66,22 @@ def test_jobs_take_turns_and_say_their_place(sdk, assistant):
     assert progress == sorted(progress)
     assert any(video.status == "in_progress" and video.preview_url for video in seen)
     until(lambda: sdk.videos.retrieve(jobs[2].id).status == "completed")
+
+
+def test_a_job_tells_its_first_step_at_once(http, assistant, monkeypatch):
+    draw = assistant.drawer._draw
+
+    async def begun(request):  # as real drawers tell that their turn has come
+        yield Step(0, 4)
+        async with aclosing(draw(request)) as steps:
+            async for step in steps:
+                yield step
+
+    monkeypatch.setattr(assistant.drawer, "_draw", begun)
+    monkeypatch.setattr(drawings, "TELL_SECONDS", 1000.0)
+    assistant.drawer.step_seconds = 0.3
+    job = http.post("/v1/videos", json={"prompt": "x", "steps": 4}).json()
+    until(lambda: http.get(f"/v1/videos/{job['id']}").json()["progress"] == 25)
 
 
 def test_unfinished_content_is_a_404_that_is_not_repeated(sdk, assistant):
