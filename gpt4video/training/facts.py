@@ -4,7 +4,7 @@ Captions alone teach slowly, CLIP as well as the abstractor: a caption is many w
 few facts in one order. The head asks for everything at once. No two objects of a scene share a colour, so a
 table with a row for each colour holds a scene:
 
-    present | shape | motion | size | event | speed | order | its path            and one background
+    present | shape | motion | size | event | becomes | speed | order | its path  and one background
 
 The path is where it is and how large, at a few moments: motions, relations and order all lie in it.
 
@@ -47,6 +47,7 @@ FIELDS = {
     "motion": len(MOTIONS),
     "size": len(SIZES),
     "event": len(EVENTS) + 1,
+    "becomes": len(COLORS),
     "speed": len(SPEEDS),
     "order": 2,
 }
@@ -82,6 +83,8 @@ def facts_of(scenes: list[Scene]) -> Facts:
             fields["shape"][b, k] = SHAPES.index(thing.shape)
             fields["motion"][b, k] = MOTIONS.index(thing.motion)
             fields["event"][b, k] = 0 if thing.event is None else 1 + EVENTS.index(thing.event)
+            if thing.new_color:
+                fields["becomes"][b, k] = list(COLORS).index(thing.new_color)
             if thing.sized:
                 fields["size"][b, k] = list(SIZES).index(thing.size)
             if thing.travels:

@@ -40,7 +40,10 @@ class LoopConfig:
     steps: int = 1000
     """Optimizer steps in all."""
     learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
+    muon: bool = False
+    """Whether the matrices of linear layers learn by Muon, which makes each step orthogonal (Jordan 2024), at
+    the same rate: its steps are scaled to AdamW's size (arXiv 2502.16982). All else learns by AdamW."""
     warmup: int = 50
     """Steps of linear warm-up."""
     cooldown: float = 0.3
@@ -184,18 +187,12 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     start.into(task.modules, folder)
     parameters = [p for m in task.modules.values() for p in m.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
     kind = device().type
     torch.backends.cudnn.benchmark = True  # shapes come again and again
-    optimizer = torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, fused=kind == "cuda" or None
-    )
+    optimizers = _optimizers(task.modules, config, fused=kind == "cuda")
     average = [p.detach().clone() for p in parameters] if config.ema else []
     path = folder / "state.pt"
-    step, spent = _load(path, task, optimizer, average) if resume and path.exists() else (0, 0.0)
+    step, spent = _load(path, task, optimizers, average) if resume and path.exists() else (0, 0.0)
     end = min(config.steps, stop_at or config.steps)
     progress, saved = _Progress(config.steps, first=step), time.monotonic()
     began, before = saved, spent
@@ -203,17 +200,18 @@ def run(
     seen: dict[str, list[float | Tensor]] = {}
     with _asked_to_stop() as stopping:
         for batch in _batches(task, config, range(step, end if spent < limit else step)):
-            for group in optimizer.param_groups:
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = config.rate(step, spent)
             with torch.autocast(kind, torch.bfloat16, enabled=config.bf16):
                 loss, figures = task.loss(batch)
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-            if kind == "cuda":  # as GradScaler tells it: the host need not wait for the device to know
-                optimizer.found_inf = (~torch.isfinite(norm)).float()
-                optimizer.step()
-            elif torch.isfinite(norm):
+            waits = kind != "cuda" or config.muon
+            for optimizer in optimizers if not waits or torch.isfinite(norm) else ():
+                if not waits:  # as GradScaler tells it: the host need not wait for the device to know
+                    optimizer.found_inf = (~torch.isfinite(norm)).float()
                 optimizer.step()
             step += 1
             spent = before + (time.monotonic() - began) / 60
@@ -228,7 +226,7 @@ def run(
                 seen = {}
             ends = step == end or spent >= limit
             if stopping or ends or time.monotonic() - saved > config.save_seconds:
-                _save(path, task, optimizer, average, step, spent)
+                _save(path, task, optimizers, average, step, spent)
                 saved = time.monotonic()
             if stopping:
                 raise SystemExit(128 + stopping[0])
@@ -239,6 +237,31 @@ def run(
             for mean, parameter in zip(average, parameters, strict=True):
                 parameter.copy_(mean)
     return step
+
+
+def _optimizers(
+    modules: Mapping[str, nn.Module], config: LoopConfig, *, fused: bool
+) -> list[torch.optim.Optimizer]:
+    """AdamW; with `muon`, that for the matrices of linear layers, unless they are embeddings at once."""
+    parts = [part for module in modules.values() for part in module.modules()]
+    tied = {id(part.weight) for part in parts if isinstance(part, nn.Embedding)}
+    hidden = {
+        id(part.weight): part.weight
+        for part in parts
+        if config.muon and isinstance(part, nn.Linear) and id(part.weight) not in tied
+    }
+    rest = [p for module in modules.values() for p in module.parameters() if id(p) not in hidden]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in rest if p.requires_grad and p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.requires_grad and p.ndim < 2], "weight_decay": 0.0},
+    ]
+    rate = config.learning_rate
+    adamw = torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=fused or None)
+    matrices = [p for p in hidden.values() if p.requires_grad]
+    if not matrices:
+        return [adamw]
+    decay = config.weight_decay
+    return [adamw, torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
 
 
 @contextmanager
@@ -261,14 +284,14 @@ def _asked_to_stop() -> Iterator[list[int]]:
 def _save(
     path: Path,
     task: Task,
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     average: list[Tensor],
     step: int,
     spent: float,
 ) -> None:
     state = {
         "modules": {name: module.state_dict() for name, module in task.modules.items()},
-        "optimizer": optimizer.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "average": average,
         "step": step,
         "spent": spent,
@@ -282,12 +305,13 @@ def _save(
 
 
 def _load(
-    path: Path, task: Task, optimizer: torch.optim.Optimizer, average: list[Tensor]
+    path: Path, task: Task, optimizers: list[torch.optim.Optimizer], average: list[Tensor]
 ) -> tuple[int, float]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])
-    optimizer.load_state_dict(state["optimizer"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
     for mean, saved in zip(average, state["average"], strict=True):
         mean.copy_(saved)
     return int(state["step"]), float(state.get("spent", 0.0))

@@ -97,7 +97,16 @@ def asked(scene: Scene, kinds: Sequence[str | None], rng: np.random.Generator) -
     return Dialogue((scene,), tuple(turns), "qa", system=system(rng, "training"))
 
 
-QUIZ = {"yesno": 3.5, "relation": 2.5, "order": 2.0, "color": 1.5, "shape": 1.5, "motion": 1.5, "event": 1.5}
+QUIZ = {
+    "yesno": 3.5,
+    "relation": 4.0,
+    "order": 1.5,
+    "color": 1.5,
+    "shape": 1.5,
+    "motion": 1.5,
+    "event": 2.5,
+    "describe": 1.5,
+}
 """How much more often kinds are asked than others: what takes two facts has to be seen more often."""
 _P = np.array([QUIZ.get(kind, 0.7) for kind in KINDS])
 LENGTHS = (1, 1, 2, 3, 4, 5)

@@ -187,6 +187,7 @@ def test_a_description_must_be_right_in_everything():
         ("a blue star", "a pink ring and a blue star"),
     ):
         assert not judge_answer(qa, good.replace(old, new)), new
+    assert not judge_answer(qa, "Something on a navy background."), "it names no object at all"
 
 
 def _visible(scene, when):

@@ -40,6 +40,17 @@ def test_facts_say_what_the_scene_is():
     assert facts.fields["shape"][0, list(COLORS).index("pink")] == UNKNOWN
 
 
+def test_facts_tell_what_an_object_becomes():
+    things = (
+        Thing("red", "circle", "small", "left", event="recolors", new_color="pink"),
+        Thing("blue", "star", "large", "still"),
+    )
+    becomes = facts_of([Scene(things, "navy")]).fields["becomes"][0]
+    names = list(COLORS)
+    assert becomes[names.index("red")] == names.index("pink")
+    assert becomes[names.index("blue")] == UNKNOWN
+
+
 def test_the_head_learns_facts_by_heart():
     torch.manual_seed(0)
     head, soft, facts = FactsHead(3, 16), torch.randn(4, 3, 16), facts_of([SCENE] * 4)

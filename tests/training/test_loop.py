@@ -54,12 +54,14 @@ def weights(task: Line) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in task.model.parameters()])
 
 
-def test_stopped_and_resumed_equals_uninterrupted(tmp_path):
+@pytest.mark.parametrize("muon", [False, True])
+def test_stopped_and_resumed_equals_uninterrupted(tmp_path, muon):
+    config = replace(CONFIG, muon=muon)
     whole, halves = Line(), Line()
-    run(whole, CONFIG, tmp_path / "whole")
-    assert run(halves, CONFIG, tmp_path / "halves", stop_at=13) == 13
+    run(whole, config, tmp_path / "whole")
+    assert run(halves, config, tmp_path / "halves", stop_at=13) == 13
     fresh = Line()
-    assert run(fresh, CONFIG, tmp_path / "halves") == 30
+    assert run(fresh, config, tmp_path / "halves") == 30
     assert torch.equal(weights(whole), weights(fresh))
 
 
@@ -80,6 +82,48 @@ def test_a_killed_process_loses_nothing_that_changes_the_result(tmp_path, kill):
     run(whole, CONFIG, tmp_path / "whole")
     run(fresh, CONFIG, tmp_path / "killed")
     assert torch.equal(weights(whole), weights(fresh))
+
+
+class Words(nn.Module):
+    """An embedding, tied to the head that gives its words back, and a hidden layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.hidden = nn.Embedding(6, 4), nn.Linear(4, 4, bias=False)
+        self.head = nn.Linear(4, 6, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.hidden(self.table(ids))))
+
+
+class Echo:
+    """Say the same word again."""
+
+    def __init__(self) -> None:
+        self.modules = {"words": Words()}
+
+    def batch(self, randomness: Randomness):
+        return torch.from_numpy(randomness.numpy.integers(6, size=32))
+
+    def loss(self, batch):
+        return nn.functional.cross_entropy(self.modules["words"](batch), batch), {}
+
+
+def test_muon_moves_a_hidden_matrix_by_an_orthogonal_step_and_no_embedding(tmp_path):
+    config = LoopConfig(steps=1, learning_rate=0.1, warmup=0, cooldown=0.0, weight_decay=0.0)
+    steps = {}
+    for muon in (False, True):
+        task = Echo()
+        before = {name: p.detach().clone() for name, p in task.modules["words"].named_parameters()}
+        run(task, replace(config, muon=muon), tmp_path / str(muon))
+        steps[muon] = {n: p.detach() - before[n] for n, p in task.modules["words"].named_parameters()}
+    assert torch.equal(steps[False]["table.weight"], steps[True]["table.weight"])
+    stretch = torch.linalg.svdvals(steps[True]["hidden.weight"])
+    assert stretch.max() < 2 * stretch.min(), "no direction is favoured, up to its five quick iterations"
+    plain = torch.linalg.svdvals(steps[False]["hidden.weight"])
+    assert plain.max() > 3 * plain.min()
 
 
 def test_the_average_is_what_remains(tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from gpt4video.messages import Finished, VideoDone, user
 from gpt4video.shapes.render import render
 from gpt4video.shapes.world import Scene, Thing
 from gpt4video.training import data
+from gpt4video.training.loop import Randomness
 from gpt4video.training.run import STAGES, read_training
 from gpt4video.training.stages import drawer, seeing
 from gpt4video.training.start import PLACES
@@ -87,6 +89,22 @@ def test_the_checkpoint_opens_answers_and_draws(trained):
     assert isinstance(talk[-1], Finished)
     done = next(e for e in drawn if isinstance(e, VideoDone))
     assert done.clip.frames.shape == (16, 256, 256, 3)
+
+
+def test_videos_in_which_something_happens_are_looked_at_more(trained, tmp_path):
+    folder, _ = trained
+    pool = data.Pool.make(folder / "pool", "training", 8)
+    still = next(scene for scene in pool.scenes if not scene.event)
+    gone = replace(still, things=(replace(still.things[0], event="vanishes"), *still.things[1:]))
+    pool = replace(pool, scenes=[gone, *[still] * 7])
+    parts = seeing.Parts(folder / "checkpoint" / "clip", folder / "language" / "model", folder / "abstractor")
+    counts = []
+    for share in (0.0, 1.0):
+        stage = seeing.AbstractorStage(width=32, layers=1, heads=2, batch=40, told=1, events=share)
+        task = seeing.SeeingTask(stage, parts, pool, tmp_path, "penultimate")
+        scenes = [task.views[i].scene for i in task.chosen(Randomness.of(0, 0).numpy, 40)]
+        counts.append(sum(scene.event is not None for scene in scenes))
+    assert counts[0] < 20 and counts[1] == 40
 
 
 def test_plain_diffusers_opens_the_drawer(trained):

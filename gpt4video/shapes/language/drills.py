@@ -96,7 +96,7 @@ def side(scene: Scene, rng: Rng) -> Drill | None:
     return f"{named.asked}, seen from {other.asked}?", " and ".join(known)
 
 
-DRILLS = (which, which, which, has, has, there, side)
+DRILLS = (which, which, has, has, there, side, side)
 """The kinds of drills, by how often they come."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from gpt4video.shapes.language.describe import (
@@ -306,7 +307,7 @@ def _describe(key: Key, reply: str) -> bool:
         return False
     shapes = [f for f in found if f.family == "shape"]
     said = []
-    for here, following in zip(shapes, [*shapes[1:], Fact("", "", len(body))], strict=True):
+    for here, following in pairwise([*shapes, Fact("", "", len(body))]):
         previous = max([f.at for f in shapes if f.at < here.at], default=-1)
         names = [f for f in found if previous < f.at < here.at]
         # A size or colour before a noun is the noun's, whatever moved before it.

@@ -170,7 +170,9 @@ def two_videos(t: Talk) -> None:
             t.says(t.casual(pick(t.rng, LOOK, t.part)), a)
             t.replies("I see it. What do you want to know?", "chat")
         videos = b
-    for _ in range(int(t.rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))):
+    # Training asks more about each pair, which is long to read.
+    numbers, shares = ((1, 2, 3), (0.4, 0.4, 0.2)) if t.part != "training" else ((1, 3, 6), (0.3, 0.4, 0.3))
+    for _ in range(int(t.rng.choice(numbers, p=shares))):
         qa = _compare(t) if t.chance(0.5) else None
         if qa is None:
             which = int(t.rng.integers(2))

@@ -58,6 +58,8 @@ class LanguageConfig:
     """Standard deviation of what is added to notes of unit mean square: an abstractor's are never exact."""
     row: int = 512
     """Length of a packed row, in tokens."""
+    kinds: dict[str, float] = field(default_factory=dict)
+    """Shares of the kinds of conversation; empty is the world's own mixture."""
     others: float = 0.1
     """Weight of words that are not the assistant's."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=2e-3, warmup=100))
@@ -110,7 +112,7 @@ class LanguageTask:
     def batch(self, randomness: Randomness) -> tuple[Rows, Lines, Tensor]:
         """Fresh conversations, the notes that their videos stand for, and noise (V, LINES, D) for these."""
         rng, config = randomness.numpy, self.config
-        talks = [sample_dialogue(rng) for _ in range(config.dialogues)]
+        talks = [sample_dialogue(rng, "training", config.kinds or None) for _ in range(config.dialogues)]
         talks += [quiz(rng, sample_scene, config.edits, config.terse) for _ in range(config.quiz)]
         scenes: list[Scene] = []
         examples: list[Example] = []

@@ -53,6 +53,8 @@ class AbstractorStage:
     """Clips in a step, of which the facts are asked."""
     told: int = 12
     """How many of them are captioned as well: the language model costs as much as the abstractor."""
+    events: float = 0.0
+    """Share of the others that are chosen because something appears, vanishes or changes its colour."""
     facts: float = 0.5
     """Weight of the facts."""
     notes: float = 10.0
@@ -84,6 +86,8 @@ class InstructStage:
     """Share of drills among them, where the clip shows two objects or three."""
     looked: int = 36
     """Clips in a step of which the facts are asked, those of the conversations among them."""
+    events: float = 0.0
+    """Share of the others that are chosen because something appears, vanishes or changes its colour."""
     row: int = 512
     """Length of a packed row, in tokens."""
     facts: float = 0.4
@@ -226,6 +230,7 @@ class SeeingTask:
             patch_features(encoder, pool, cache / f"{name}-mirrored.npy", mirror=True),
         )
         self.views = views_of(pool)
+        self.eventful = [i for i, view in enumerate(self.views) if view.scene.event]
         self.tokenizer: Any = load_tokenizer(parts.language)
         self.notes = Notes(self.tokenizer)
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
@@ -285,6 +290,14 @@ class SeeingTask:
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
         return [self.encode(quiz(rng, posting, edits, terse), posting) for posting in postings]
 
+    def chosen(self, rng: np.random.Generator, count: int) -> list[int]:
+        """So many views to be asked for their facts, some of them because something happens there."""
+        indices = rng.integers(len(self.views), size=count)
+        if self.eventful:
+            eventful = rng.choice(self.eventful, size=count)
+            indices = np.where(rng.random(count) < self.stage.events, eventful, indices)
+        return [int(i) for i in indices]
+
     def film(self, views: list[View], rng: np.random.Generator) -> Films:
         """The views as they are shown: without a frame or two, those of a reversed one backwards."""
         chosen, times = [], []
@@ -334,7 +347,7 @@ class SeeingTask:
         videos = list(dict.fromkeys(rows.videos))
         more = max(0, looked - len(videos))
         places = [videos.index(video) for video in rows.videos]
-        videos += (int(i) for i in rng.integers(len(self.views), size=more))
+        videos += self.chosen(rng, more)
         views = [self.views[i] for i in videos]
         scenes = [view.scene for view in views]
         return Lesson(rows, places, self.film(views, rng), facts_of(scenes), self.notes.lines(scenes))
