@@ -181,7 +181,7 @@ class Jobs:
 
     async def _failed(self, record: VideoRecord, lease: Lease, error: Exception) -> VideoRecord:
         """Tell why a drawing broke, unless the database is what broke it: then the lease runs out."""
-        if not isinstance(error, Gpt4VideoError | ApiError):
+        if not isinstance(error, Gpt4VideoError | ApiError | Lost):
             log.error("The drawing of %s broke.", record.id, exc_info=error)
         shown = as_api_error(error).body["error"]
         ended = failed(record, str(shown["code"]), str(shown["message"]))
