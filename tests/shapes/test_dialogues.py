@@ -37,16 +37,22 @@ def test_sides_take_turns_and_videos_exist(many):
 
 
 def test_no_user_types_a_tag_and_only_drawings_hold_one(many):
-    for turn in (t for ds in many.values() for d in ds for t in d.turns):
+    bare = Counter()
+    for part, turn in ((part, t) for part, ds in many.items() for d in ds for t in d.turns):
         if turn.draws is None:
             assert "draw>" not in turn.text
             assert turn.act != "draw"
-        else:
-            assert turn.role == "assistant" and turn.act == "draw"
-            assert turn.text == drawing(turn.draws)
-            words = prompt(turn.draws)
-            assert turn.text == f"Here is {words}. <draw> {words} </draw>"
-            assert turn.words == f"Here is {words}."
+            continue
+        assert turn.role == "assistant" and turn.act == "draw"
+        words = prompt(turn.draws)
+        if turn.text == f"<draw> {words} </draw>":
+            bare[part] += 1
+            assert turn.words == words
+            continue
+        assert turn.text == drawing(turn.draws)
+        assert turn.text == f"Here is {words}. <draw> {words} </draw>"
+        assert turn.words == f"Here is {words}."
+    assert set(bare) == {"training"}, "elsewhere an instruction never comes alone"
 
 
 def test_answers_in_conversations_are_right(many):

@@ -24,17 +24,20 @@ def tokenizer():
 
 
 def test_training_and_serving_make_the_same_ids(tokenizer):
-    rng = np.random.default_rng(1)
-    dialogue = sample_dialogue(rng, kinds={"draw": 1.0})
-    example = encode_dialogue(tokenizer, dialogue, lambda _: [])
-    turns = []
-    for turn, _ in dialogue.rendered():
-        words, _, prompt = turn.text.partition(" <draw> ")
-        parts = [Text(words)]
-        if prompt:
-            parts.append(Drawn(prompt.removesuffix(" </draw>")))
-        turns.append(Message(turn.role, tuple(parts)))
-    assert example.ids == encode_conversation(tokenizer, tuple(turns), reply=False)
+    rng, bare = np.random.default_rng(1), 0
+    for _ in range(30):
+        dialogue = sample_dialogue(rng, kinds={"draw": 1.0})
+        example = encode_dialogue(tokenizer, dialogue, lambda _: [])
+        turns = [Message("system", (Text(dialogue.system),))] if dialogue.system else []
+        for turn, _ in dialogue.rendered():
+            words, _, prompt = turn.text.partition("<draw> ")
+            parts = [Text(words.rstrip())] if words else []
+            if prompt:
+                parts.append(Drawn(prompt.removesuffix(" </draw>")))
+            bare += not words
+            turns.append(Message(turn.role, tuple(parts)))
+        assert example.ids == encode_conversation(tokenizer, tuple(turns), reply=False)
+    assert bare, "some instructions come alone"
 
 
 def test_only_the_assistants_words_are_learned(tokenizer):

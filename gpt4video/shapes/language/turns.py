@@ -37,8 +37,9 @@ class Turn:
 
     @property
     def words(self) -> str:
-        """The text without its instruction."""
-        return self.text.split(" <draw>")[0]
+        """The text without its instruction; of an instruction alone, what it says."""
+        words, _, instruction = self.text.partition("<draw>")
+        return words.rstrip() or instruction.removesuffix("</draw>").strip()
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ def drawing(request: Request) -> str:
     return f"Here is {words}. <draw> {words} </draw>"
 
 
+BARE = 0.08
+"""Share of training's drawings that come without words, as where nothing but a video is asked for."""
+
+
 @dataclass
 class Talk:
     """A conversation being written; what it may hold depends on its part.
@@ -102,7 +107,11 @@ class Talk:
         self.turns.append(Turn("assistant", text, act=act, qa=qa))
 
     def draws(self, request: Request) -> None:
-        self.turns.append(Turn("assistant", drawing(request), act="draw", draws=request))
+        """The reply that draws; in training sometimes the instruction alone, as where a video is demanded."""
+        text = drawing(request)
+        if self.part == "training" and self.chance(BARE):
+            text = f"<draw> {prompt(request)} </draw>"
+        self.turns.append(Turn("assistant", text, act="draw", draws=request))
 
     def asks(self, qa: QA, videos: tuple[int, ...] = ()) -> None:
         self.says(qa.question, videos)
