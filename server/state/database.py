@@ -132,7 +132,6 @@ class Database:
         await self._engine.dispose()
         if self.kind == "sqlite":
             await asyncio.to_thread(self._readers.dispose)
-            self._threads.shutdown(wait=False)
 
     async def rows(self, query: Executable, values: Values = None) -> Sequence[RowMapping]:
         """What a query finds."""
