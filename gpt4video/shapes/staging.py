@@ -7,8 +7,8 @@
 from all of these has to pick one of each, in every frame alike, which is most of what there is to learn. Here
 the words nearly decide the video. Without a colour an object is red, without a size large, without a speed
 slow, without a motion still, and without a background it is on black. One object goes through the middle, two
-stand side by side, or one above the other where they move sideways, in the order in which they are named. A
-little of place, tilt and pace is left to the seed.
+stand side by side, or one above the other where they move sideways, three at the corners of a
+triangle, in the order in which they are named. A little of place, tilt and pace is left to the seed.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ COLORLESS = 0.25
 """How often the colour of the only object is left out, where it is the one that goes without saying."""
 APART = 0.26
 """How far from the middle of the frame each of two objects stands, in sides."""
+TRIANGLE = ((-0.27, -0.2), (0.0, 0.26), (0.27, -0.2))
+"""Where three objects stand, in sides from the middle: even large ones have room there."""
 OTHERWISE = 0.4
 """Share of scenes with two objects that are not set as a matter of course."""
 LOOSE = 0.03
@@ -64,6 +66,8 @@ def sample_staged(rng: Rng, part: Part, mix: Mix) -> Scene:
 def staged(scene: Scene, rng: Rng) -> Scene | None:
     """The scene with what a request leaves open as a matter of course; None where there is no room."""
     scene = canonical(scene)
+    if len(scene.things) == len(TRIANGLE):  # no relation is told of these: any of them may be named first
+        scene = replace(scene, things=tuple(scene.things[i] for i in rng.permutation(len(TRIANGLE))))
     request = request_of(scene, rng)
     background = request.background or BACKGROUND
     if scene.passes:
@@ -78,7 +82,10 @@ def staged(scene: Scene, rng: Rng) -> Scene | None:
     ]
     other = len(steady) == 2 and bool(rng.random() < OTHERWISE)
     placed = _set(steady, rng, other)
-    return canonical(replace(scene, things=tuple(placed), background=background)) if placed else None
+    if placed is None:
+        return None
+    scene = replace(scene, things=tuple(placed), background=background)
+    return scene if len(placed) == len(TRIANGLE) else canonical(scene)
 
 
 def told(scene: Scene, rng: Rng) -> Request:
@@ -133,13 +140,20 @@ def _course(things: list[Thing]) -> str | None:
     return "above" if sideways else "left_of"
 
 
+def _aims(things: list[Thing], other: bool) -> NDArray[np.float64]:
+    """Where the objects belong, (N, 2)."""
+    count = len(things)
+    if count == len(TRIANGLE):
+        return np.array(TRIANGLE)
+    line = np.linspace(-APART, APART, count) if count > 1 else np.zeros(1)
+    zero = np.zeros(count)
+    upright = (_course(things) == "above") != other
+    return np.stack((zero, line) if upright else (line, zero), -1)
+
+
 def _set(things: list[Thing], rng: Rng, other: bool) -> list[Thing] | None:
     """The objects, each at the free place nearest to where it belongs; None where there is none."""
-    count = len(things)
-    line = np.linspace(-APART, APART, count) if count > 1 else np.zeros(1)
-    upright = (_course(things) == "above") != other
-    zero = np.zeros(count)
-    aims = np.stack((zero, line) if upright else (line, zero), -1)
+    aims = _aims(things, other)
     times = np.linspace(0.0, 2.0, 17)
     paths, radii, grids = [], [], []
     for thing, aim in zip(things, aims, strict=True):

@@ -5,13 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gpt4video.shapes.language.changes import change
+from gpt4video.shapes.language.changes import add, change, put
 from gpt4video.shapes.language.corpus import corpus
 from gpt4video.shapes.language.describe import full_request, prompt, request_of
 from gpt4video.shapes.language.dialogues import WRITERS, drawing, refuses, sample_dialogue
 from gpt4video.shapes.language.judge import judge_answer
 from gpt4video.shapes.language.refer import canonical
 from gpt4video.shapes.language.requests import allowed, ask_for
+from gpt4video.shapes.language.wordings import SIDES
 from gpt4video.shapes.world import DRAWN, part_of, sample_scene
 
 PARTS = ("training", "validation", "test")
@@ -34,6 +35,33 @@ def test_sides_take_turns_and_videos_exist(many):
         posted = [k for t in d.turns for k in t.videos]
         assert sorted(posted) == list(range(len(d.scenes)))
         assert all(t.text.strip() and "{" not in t.text for t in d.turns)
+
+
+PLACES = {"left": ("left_of", 0), "right": ("left_of", 1), "above": ("above", 0), "below": ("above", 1)}
+"""The relation that a side asks for, and which of the two objects then stands there."""
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_to_stand_on_a_side_is_asked_for_there(part):
+    rng, met = np.random.default_rng(8), Counter()
+    for _ in range(2500):
+        request = request_of(sample_scene(rng, part, DRAWN), rng)
+        if len(request.things) > 2:
+            continue
+        added = len(request.things) == 1
+        made = (add if added else put)(request, rng, part)
+        if made is None or (added and made.request.relation is None):
+            continue
+        said = [s for s, ways in SIDES.items() if any(w.split(" {")[0] in made.do for w in ways)]
+        side = next(s for s in said if PLACES[s][0] == made.request.relation)
+        things = made.request.things
+        if added:
+            assert things[PLACES[side][1]] not in request.things, (made.do, made.request)
+        else:
+            assert set(things) == set(request.things)
+            assert made.request != request
+        met[side] += 1
+    assert min(met[side] for side in SIDES) > 20
 
 
 def test_no_user_types_a_tag_and_only_drawings_hold_one(many):

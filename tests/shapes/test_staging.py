@@ -9,8 +9,8 @@ from gpt4video.shapes.judge import judge
 from gpt4video.shapes.language.describe import full_request, prompt
 from gpt4video.shapes.oracle import read
 from gpt4video.shapes.render import render
-from gpt4video.shapes.staging import LOOSE, sample_staged, told
-from gpt4video.shapes.world import Mix, Scene, part_of
+from gpt4video.shapes.staging import LOOSE, TRIANGLE, sample_staged, staged, told
+from gpt4video.shapes.world import Mix, Scene, part_of, sample_scene
 
 MIX = Mix(counts=(0.6, 0.3, 0.1), events=0.0, order=0.0)
 
@@ -54,6 +54,21 @@ def test_one_prompt_means_one_scene_but_for_what_the_seed_may_move(scenes: list[
             assert abs(a.x - b.x) <= 2 * LOOSE + 1e-9, words
             assert abs(a.y - b.y) <= 2 * LOOSE + 1e-9, words
     assert met > 50
+
+
+def test_three_objects_stand_as_they_are_named_whichever_comes_first() -> None:
+    rng = np.random.default_rng(6)
+    mix = Mix(counts=(0.0, 0.0, 1.0), events=0.0, order=0.0)
+    firsts = set()
+    for _ in range(40):
+        scene = sample_scene(rng, "training", mix)
+        for placed in filter(None, (staged(scene, rng) for _ in range(2))):
+            firsts.add([t.color for t in scene.things].index(placed.things[0].color))
+            if all(t.motion in ("still", "spinning", "growing", "shrinking") for t in placed.things):
+                aside = [(t.x - x, t.y - y) for t, (x, y) in zip(placed.things, TRIANGLE, strict=True)]
+                assert np.abs(aside).max() <= 0.08
+            assert judge(full_request(placed), read(render(placed)))["everything"]
+    assert firsts == {0, 1, 2}
 
 
 def test_nothing_is_told_that_is_not_so(scenes: list[Scene]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,12 +82,14 @@ def test_latents_are_the_same_whoever_draws_them(monkeypatch, tmp_path, workers)
     monkeypatch.setattr(drawer, "ENCODED", 2)
     torch.manual_seed(0)
     vae = make_vae(VaeConfig(channels=(8, 8, 16, 16))).eval()
-    first = Latents.make(vae, 4, tmp_path, workers)
-    more = Latents.make(vae, 8, tmp_path, workers)
+    first = Latents.make(vae, 4, drawer.MIX, tmp_path, workers)
+    more = Latents.make(vae, 8, drawer.MIX, tmp_path, workers)
     assert len(more.scenes) == 8 and more.values.shape == (8, NUM_FRAMES, 8, 8, 8)
     assert more.scenes[:4] == first.scenes and (more.values[:4] == first.values).all()
-    again = Latents.make(vae, 8, tmp_path / "elsewhere")
+    again = Latents.make(vae, 8, drawer.MIX, tmp_path / "elsewhere")
     assert again.scenes == more.scenes and (again.values == more.values).all()
+    three = Latents.make(vae, 4, replace(drawer.MIX, counts=(0.0, 0.0, 1.0)), tmp_path)
+    assert {len(scene.things) for scene in three.scenes} == {3}, "not those of another mix"
 
 
 @pytest.fixture

@@ -46,9 +46,11 @@ from gpt4video.shapes.language.wordings import (
     OF_BUT,
     OF_DO,
     PREFER,
+    PUT,
     REMOVE_BUT,
     REMOVE_DO,
     SHORT,
+    SIDES,
     SWAP,
 )
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, MOTIONS, SHAPES, SIZES, TRAVELS, Part, observable
@@ -209,10 +211,49 @@ def add(request: Request, rng: Rng, part: Part) -> Change | None:
     motion = _one(rng, [m for m in MOTIONS if observable(shape, m)]) if rng.random() < 0.5 else None
     size = _one(rng, list(SIZES)) if rng.random() < 0.3 and motion not in ("growing", "shrinking") else None
     new = Wanted(shape, color, size, motion)
-    things = (*request.things, new)
-    x = phrase(new, rng)
-    but, do = pick(rng, ADD_BUT, part).format(x=x), pick(rng, ADD_DO, part).format(x=x)
-    return Change(but, do, replace(request, things=things, relation=None))
+    x, after = phrase(new, rng), replace(request, things=(*request.things, new), relation=None)
+    buts: tuple[str, ...] = ADD_BUT
+    dos: tuple[str, ...] = ADD_DO
+    if len(request.things) == 1 and rng.random() < SIDED:
+        side = word(rng, tuple(SIDES))
+        if beside := _beside(after, 1, side):
+            after, x = beside, f"{x} {pick(rng, SIDES[side], part).format(o=_of(request, 0, rng))}"
+            buts, dos = (tuple(t for t in some if "next to" not in t) for some in (ADD_BUT, ADD_DO))
+    but, do = pick(rng, buts, part).format(x=x), pick(rng, dos, part).format(x=x)
+    return Change(but, do, after)
+
+
+SIDED = 0.35
+"""Share of objects added to one other whose side is named."""
+
+
+def _of(request: Request, index: int, rng: Rng) -> str:
+    """The object that something else stands beside: `the circle`, or `it`."""
+    return f"the {noun(replace(request.things[index], color=None), rng)}" if rng.random() < 0.5 else "it"
+
+
+def _beside(request: Request, index: int, side: str) -> Request | None:
+    """The request with one of its two objects on that side of the other; None where one would cross over."""
+    upright = side in ("above", "below")
+    if any(TRAVELS.get(w.motion or "", (0, 0))[upright] or w.motion == "bouncing" for w in request.things):
+        return None
+    first, other = request.things[index], request.things[1 - index]
+    things = (first, other) if side in ("left", "above") else (other, first)
+    return replace(request, things=things, relation="above" if upright else "left_of")
+
+
+def put(request: Request, rng: Rng, part: Part) -> Change | None:
+    """One of two objects stands on another side of the other."""
+    if len(request.things) != 2 or request.relation == "passes":
+        return None
+    index, side = _index(request, rng), word(rng, tuple(SIDES))
+    after = _beside(request, index, side)
+    if after is None or after == request:
+        return None
+    of = f"the {noun(request.things[1 - index], rng)}" if rng.random() < 0.6 else "the other one"
+    at = pick(rng, SIDES[side], part).format(o=of)
+    do = pick(rng, PUT, part).format(o=point(request, index, rng), at=at)
+    return Change(do, do, after)
 
 
 def remove(request: Request, rng: Rng, part: Part, orders: tuple[str, ...] = REMOVE_DO) -> Change | None:
@@ -276,6 +317,7 @@ CHANGES: dict[str, tuple[float, Callable[[Request, Rng, Part], Change | None]]] 
     "background": (2.0, rebackground),
     "add": (1.5, add),
     "remove": (1.5, remove),
+    "put": (0.6, put),
     "swap": (0.4, swap),
     "together": (0.6, together),
     "turn_back": (0.4, turn_back),

@@ -818,6 +818,63 @@ ADD_BUT = (
     "put {x} in as well",
     "give it {x} too",
 )
+SIDES = {
+    "left": (
+        "on the left",
+        "to the left of {o}",
+        "left of {o}",
+        "on the left of {o}",
+        "on the left side",
+        "on the left side of {o}",
+        "at the left",
+        "to the left side of {o}",
+    ),
+    "right": (
+        "on the right",
+        "to the right of {o}",
+        "right of {o}",
+        "on the right of {o}",
+        "on the right side",
+        "on the right side of {o}",
+        "at the right",
+        "to the right side of {o}",
+    ),
+    "above": (
+        "above {o}",
+        "over {o}",
+        "above {o}",
+        "higher up than {o}",
+        "at the top",
+        "further up than {o}",
+        "on the top",
+        "higher than {o}",
+    ),
+    "below": (
+        "below {o}",
+        "under {o}",
+        "beneath {o}",
+        "underneath {o}",
+        "at the bottom",
+        "further down than {o}",
+        "lower than {o}",
+        "lower down than {o}",
+    ),
+}
+"""Where something stands, seen from something else."""
+PUT = (
+    "put {o} {at}",
+    "place {o} {at}",
+    "{o} {at}",
+    "let {o} be {at}",
+    "I want {o} {at}",
+    "draw {o} {at}",
+    "have {o} {at}",
+    "set {o} {at}",
+    "show {o} {at}",
+    "let {o} stand {at}",
+    "keep {o} {at}",
+    "make {o} be {at}",
+)
 ADD_DO = (
     "add {x}",
     "add {x}",

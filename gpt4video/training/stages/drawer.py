@@ -18,7 +18,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,8 +49,8 @@ from gpt4video.training.data import fingerprint, spread
 from gpt4video.training.loop import LoopConfig, Randomness, device, run, sent
 from gpt4video.training.stages.vae import to_tensor
 
-MIX = Mix(counts=(0.5, 0.42, 0.08), events=0.0, order=0.0, durations=(2.0, 2.0))
-"""What the drawer learns: two seconds, half of them with one object."""
+MIX = Mix(events=0.0, order=0.0, durations=(2.0, 2.0))
+"""What the drawer learns: two seconds in which nothing comes or goes."""
 BATCH = 500
 """Clips encoded between two writes."""
 ENCODED = 10
@@ -73,6 +73,8 @@ class DrawerStage:
     """Attention heads."""
     clips: int = 8000
     """Clips whose latents are kept."""
+    counts: tuple[float, float, float] = (0.4, 0.35, 0.25)
+    """Shares of those with one, two and three objects."""
     batch: int = 64
     """Frames in a step."""
     strides: tuple[int, ...] = (4, 4, 2, 2, 1)
@@ -214,13 +216,14 @@ class Latents:
 
     @classmethod
     @torch.no_grad()
-    def make(cls, vae: AutoencoderKL, count: int, folder: Path, workers: int = 0) -> Latents:
+    def make(cls, vae: AutoencoderKL, count: int, mix: Mix, folder: Path, workers: int = 0) -> Latents:
         """Draw and encode `count` clips, or go on where this was left."""
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}"
+        shares = "-".join(f"{100 * share:.0f}" for share in mix.counts)
+        name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}-{shares}"
         paths = [folder / f"{name}-{i:03d}.npy" for i in range(-(-count // BATCH))]
         missing = [path for path in paths if not path.exists()]
-        drawn = spread(_draw, [(paths.index(path),) for path in missing], workers)
+        drawn = spread(_draw, [(paths.index(path), mix) for path in missing], workers)
         for path, (scenes, frames) in zip(missing, drawn, strict=True):
             values = [
                 vae.encode(to_tensor(some).to(device())).latent_dist.mean * vae.config.scaling_factor
@@ -235,10 +238,10 @@ class Latents:
         return cls(np.concatenate([np.load(path) for path in paths]), [s for scenes in kept for s in scenes])
 
 
-def _draw(chunk: int) -> tuple[list[Scene], NDArray[np.uint8]]:
+def _draw(chunk: int, mix: Mix) -> tuple[list[Scene], NDArray[np.uint8]]:
     """The scenes of a chunk of latents, and all their frames one after the other."""
     rng = np.random.default_rng([11, chunk])
-    made = [sample_staged(rng, "training", MIX) for _ in range(BATCH)]
+    made = [sample_staged(rng, "training", mix) for _ in range(BATCH)]
     return made, np.concatenate([render(scene) for scene in made])
 
 
@@ -291,7 +294,9 @@ class DrawerTask:
         )
         self.text.requires_grad_(False).to(device())
         self.vae = AutoencoderKL.from_pretrained(out / "pipeline" / "vae").float().to(device())
-        self.latents = Latents.make(self.vae, stage.clips, latents, stage.loop.workers)
+        self.latents = Latents.make(
+            self.vae, stage.clips, replace(MIX, counts=stage.counts), latents, stage.loop.workers
+        )
         rng = np.random.default_rng(13)
         prompts = [self.say(scene, rng) for scene in self.latents.scenes[:1000]]
         even_out(self.text, self.states(self.ids(prompts)))
