@@ -318,9 +318,9 @@ CHANGES: dict[str, tuple[float, Callable[[Request, Rng, Part], Change | None]]] 
     "add": (1.5, add),
     "remove": (1.5, remove),
     "put": (0.6, put),
-    "swap": (0.4, swap),
+    "swap": (0.6, swap),
     "together": (0.6, together),
-    "turn_back": (0.4, turn_back),
+    "turn_back": (0.8, turn_back),
 }
 """How often each change is asked for, and what makes it."""
 _CUT = np.cumsum([w for w, _ in CHANGES.values()]) / sum(w for w, _ in CHANGES.values())
