@@ -1,6 +1,6 @@
 """Drawings, judged by the oracle on the decoded mp4; and what the oracle says of perfect ones.
 
-draw/one, draw/two          prompts of one and of two objects, drawn without a language model
+draw/one, /two, /three      prompts of as many objects, drawn without a language model
 baseline/draw/…             the same drawings, judged by somebody else's prompt
 oracle/renders, oracle/vae  the renderer's own frames, and those after the drawer's VAE: the ceiling
 """
@@ -24,14 +24,14 @@ from gpt4video.shapes.render import FPS, render
 from gpt4video.shapes.world import DRAWN, Part, sample_scene
 from gpt4video.video import Clip
 
-COUNTS = {"one": (1.0, 0.0, 0.0), "two": (0.0, 1.0, 0.0)}
+COUNTS = {"one": (1.0, 0.0, 0.0), "two": (0.0, 1.0, 0.0), "three": (0.0, 0.0, 1.0)}
 ASPECTS = ("color", "shape", "motion", "size", "speed", "count", "background", "relation", "everything")
 """What `judge` says of a drawing, where it was asked for."""
 
 
 def draw_measures(count: str) -> tuple[str, ...]:
-    """The measures of drawings with that many objects."""
-    aspects = [a for a in ASPECTS if count != "one" or a != "relation"]
+    """The measures of drawings with that many objects; only two are told to stand in a relation."""
+    aspects = [a for a in ASPECTS if count == "two" or a != "relation"]
     return (*(f"draw/{count}/{a}" for a in aspects), f"baseline/draw/{count}/shuffled_prompts")
 
 

@@ -6,9 +6,10 @@
 "A red circle moving right" could be small, fast, low in the frame, on any background. A drawer that learns
 from all of these has to pick one of each, in every frame alike, which is most of what there is to learn. Here
 the words nearly decide the video. Without a colour an object is red, without a size large, without a speed
-slow, without a motion still, and without a background it is on black. One object goes through the middle, two
-stand side by side, or one above the other where they move sideways, three at the corners of a
-triangle, in the order in which they are named. A little of place, tilt and pace is left to the seed.
+slow, without a motion still, and without a background it is on black. One object goes through the middle. Two
+stand side by side, or one above the other where they move sideways, in the order in which they are named. Of
+three the first named stands at the upper left, the second below the middle, the third at the upper right, as
+near to it as their motions leave room. A little of place, tilt and pace is left to the seed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COLORLESS = 0.25
 APART = 0.26
 """How far from the middle of the frame each of two objects stands, in sides."""
 TRIANGLE = ((-0.27, -0.2), (0.0, 0.26), (0.27, -0.2))
-"""Where three objects stand, in sides from the middle: even large ones have room there."""
+"""Where the first, second and third of three stand, in sides from the middle: even large ones have room."""
 OTHERWISE = 0.4
 """Share of scenes with two objects that are not set as a matter of course."""
 LOOSE = 0.03
@@ -66,7 +67,8 @@ def sample_staged(rng: Rng, part: Part, mix: Mix) -> Scene:
 def staged(scene: Scene, rng: Rng) -> Scene | None:
     """The scene with what a request leaves open as a matter of course; None where there is no room."""
     scene = canonical(scene)
-    if len(scene.things) == len(TRIANGLE):  # no relation is told of these: any of them may be named first
+    three = len(scene.things) == len(TRIANGLE)
+    if three:  # no relation is told of these: any of them may be named first
         scene = replace(scene, things=tuple(scene.things[i] for i in rng.permutation(len(TRIANGLE))))
     request = request_of(scene, rng)
     background = request.background or BACKGROUND
@@ -85,7 +87,7 @@ def staged(scene: Scene, rng: Rng) -> Scene | None:
     if placed is None:
         return None
     scene = replace(scene, things=tuple(placed), background=background)
-    return scene if len(placed) == len(TRIANGLE) else canonical(scene)
+    return scene if three else canonical(scene)
 
 
 def told(scene: Scene, rng: Rng) -> Request:

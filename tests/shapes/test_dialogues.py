@@ -1,18 +1,19 @@
 """Conversations draw what was asked for, refuse what is harmful, and keep to their part."""
 
 from collections import Counter
+from itertools import permutations
 
 import numpy as np
 import pytest
 
-from gpt4video.shapes.language.changes import add, change, put
+from gpt4video.shapes.language.changes import add, change, put_aside
 from gpt4video.shapes.language.corpus import corpus
-from gpt4video.shapes.language.describe import full_request, prompt, request_of
+from gpt4video.shapes.language.describe import COLOR_WORDS, SHAPE_WORDS, full_request, prompt, request_of
 from gpt4video.shapes.language.dialogues import WRITERS, drawing, refuses, sample_dialogue
 from gpt4video.shapes.language.judge import judge_answer
 from gpt4video.shapes.language.refer import canonical
 from gpt4video.shapes.language.requests import allowed, ask_for
-from gpt4video.shapes.language.wordings import SIDES
+from gpt4video.shapes.language.wordings import ASIDE, PUT_DO
 from gpt4video.shapes.world import DRAWN, part_of, sample_scene
 
 PARTS = ("training", "validation", "test")
@@ -41,27 +42,51 @@ PLACES = {"left": ("left_of", 0), "right": ("left_of", 1), "above": ("above", 0)
 """The relation that a side asks for, and which of the two objects then stands there."""
 
 
+def side_in(words, relation):
+    """The side that is said in words, of those with a relation."""
+    said = {s for s, ways in ASIDE.items() if any(f" {w.split(' {')[0]}" in words for w in ways)}
+    return next(s for s in said if PLACES[s][0] == relation)
+
+
 @pytest.mark.parametrize("part", PARTS)
-def test_what_is_to_stand_on_a_side_is_asked_for_there(part):
+def test_what_is_added_on_a_side_is_asked_for_there(part):
     rng, met = np.random.default_rng(8), Counter()
+    for _ in range(1500):
+        request = request_of(sample_scene(rng, part, DRAWN), rng)
+        if len(request.things) > 1 or (made := add(request, rng, part)) is None or not made.request.relation:
+            continue
+        for words in (made.but, made.do):
+            side = side_in(words, made.request.relation)
+            assert made.request.things[PLACES[side][1]] not in request.things, (words, made.request)
+        met[side] += 1
+    assert min(met[side] for side in ASIDE) > 20
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_put_on_a_side_is_asked_for_there(part):
+    rng, met = np.random.default_rng(9), Counter()
     for _ in range(2500):
         request = request_of(sample_scene(rng, part, DRAWN), rng)
-        if len(request.things) > 2:
+        if len(request.things) != 2 or (made := put_aside(request, rng, part)) is None:
             continue
-        added = len(request.things) == 1
-        made = (add if added else put)(request, rng, part)
-        if made is None or (added and made.request.relation is None):
-            continue
-        said = [s for s, ways in SIDES.items() if any(w.split(" {")[0] in made.do for w in ways)]
-        side = next(s for s in said if PLACES[s][0] == made.request.relation)
-        things = made.request.things
-        if added:
-            assert things[PLACES[side][1]] not in request.things, (made.do, made.request)
-        else:
-            assert set(things) == set(request.things)
-            assert made.request != request
+        assert set(made.request.things) == set(request.things) and made.request != request
+        assert (made.request.background, allowed(made.request, part)) == (request.background, True)
+        for words in (made.but, made.do):
+            side = side_in(words, made.request.relation)
+            there = made.request.things[PLACES[side][1]]
+            # What is put there is named before its side; by shape or colour, in one of their words.
+            before = min(words.find(f" {w.split(' {')[0]}") % 999 for w in ASIDE[side])
+            named = [t for t in request.things if any(n in words[:before] for n in names(t))]
+            assert there in named, (words, made.request)
         met[side] += 1
-    assert min(met[side] for side in SIDES) > 20
+    assert min(met[side] for side in ASIDE) > 20
+    orders = {"put", "place", "let", "draw", "have", "set", "show", "make"}
+    assert {template.split()[0] for template in PUT_DO} <= orders
+
+
+def names(thing):
+    """All words for an object's colour and shape."""
+    return (*COLOR_WORDS[thing.color], *SHAPE_WORDS[thing.shape])
 
 
 def test_no_user_types_a_tag_and_only_drawings_hold_one(many):
@@ -151,10 +176,13 @@ def test_a_change_changes_only_what_it_names():
         text, after = change(before, rng, "training")
         assert text and after != before and allowed(after, "training")
         if len(after.things) == len(before.things):
-            kept = sum(
-                getattr(a, f) == getattr(b, f)
-                for a, b in zip(before.things, after.things, strict=True)
-                for f in ("shape", "color", "motion")
+            kept = max(  # what is put on a side may be named in another order
+                sum(
+                    getattr(a, f) == getattr(b, f)
+                    for a, b in zip(before.things, things, strict=True)
+                    for f in ("shape", "color", "motion")
+                )
+                for things in permutations(after.things)
             )
             assert kept >= 2 * len(before.things) - 1
 

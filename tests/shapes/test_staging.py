@@ -58,17 +58,19 @@ def test_one_prompt_means_one_scene_but_for_what_the_seed_may_move(scenes: list[
 
 def test_three_objects_stand_as_they_are_named_whichever_comes_first() -> None:
     rng = np.random.default_rng(6)
-    mix = Mix(counts=(0.0, 0.0, 1.0), events=0.0, order=0.0)
-    firsts = set()
-    for _ in range(40):
-        scene = sample_scene(rng, "training", mix)
+    firsts, in_place = set(), 0
+    for _ in range(12):
+        scene = sample_scene(rng, "training", Mix(counts=(0.0, 0.0, 1.0), events=0.0, order=0.0))
         for placed in filter(None, (staged(scene, rng) for _ in range(2))):
             firsts.add([t.color for t in scene.things].index(placed.things[0].color))
             if all(t.motion in ("still", "spinning", "growing", "shrinking") for t in placed.things):
                 aside = [(t.x - x, t.y - y) for t, (x, y) in zip(placed.things, TRIANGLE, strict=True)]
-                assert np.abs(aside).max() <= 0.08
+                # A large one that grows stands up to 0.05 further in, or it would leave the frame.
+                assert np.abs(aside).max() <= 0.05 + LOOSE
+                in_place += 1
             assert judge(full_request(placed), read(render(placed)))["everything"]
     assert firsts == {0, 1, 2}
+    assert in_place
 
 
 def test_nothing_is_told_that_is_not_so(scenes: list[Scene]) -> None:

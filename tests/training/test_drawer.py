@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from gpt4video.errors import InputError
 from gpt4video.shapes.render import NUM_FRAMES
+from gpt4video.shapes.world import DRAWN
 from gpt4video.training.stages import drawer
 from gpt4video.training.stages.drawer import (
     DrawerStage,
@@ -82,14 +83,20 @@ def test_latents_are_the_same_whoever_draws_them(monkeypatch, tmp_path, workers)
     monkeypatch.setattr(drawer, "ENCODED", 2)
     torch.manual_seed(0)
     vae = make_vae(VaeConfig(channels=(8, 8, 16, 16))).eval()
-    first = Latents.make(vae, 4, drawer.MIX, tmp_path, workers)
-    more = Latents.make(vae, 8, drawer.MIX, tmp_path, workers)
+    first = Latents.make(vae, 4, DRAWN, tmp_path, workers)
+    more = Latents.make(vae, 8, DRAWN, tmp_path, workers)
     assert len(more.scenes) == 8 and more.values.shape == (8, NUM_FRAMES, 8, 8, 8)
     assert more.scenes[:4] == first.scenes and (more.values[:4] == first.values).all()
-    again = Latents.make(vae, 8, drawer.MIX, tmp_path / "elsewhere")
+    again = Latents.make(vae, 8, DRAWN, tmp_path / "elsewhere")
     assert again.scenes == more.scenes and (again.values == more.values).all()
-    three = Latents.make(vae, 4, replace(drawer.MIX, counts=(0.0, 0.0, 1.0)), tmp_path)
+    three = Latents.make(vae, 4, DrawerStage(counts=(0, 0, 2)).mix, tmp_path)
     assert {len(scene.things) for scene in three.scenes} == {3}, "not those of another mix"
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 0), (1, -0.5, 0)])
+def test_shares_that_cannot_be_are_refused(counts) -> None:
+    with pytest.raises(InputError, match="counts"):
+        DrawerStage(counts=counts)
 
 
 @pytest.fixture

@@ -31,10 +31,13 @@ from gpt4video.shapes.language.describe import (
 from gpt4video.shapes.language.refer import STOPS, VERBS, doing, third
 from gpt4video.shapes.language.requests import allowed
 from gpt4video.shapes.language.wordings import (
+    ADD_ASIDE_BUT,
+    ADD_ASIDE_DO,
     ADD_BUT,
     ADD_DO,
     ALL_MOVE,
     ALL_SIZED,
+    ASIDE,
     BACK_BUT,
     BACK_DO,
     BACKGROUND_BUT,
@@ -46,11 +49,11 @@ from gpt4video.shapes.language.wordings import (
     OF_BUT,
     OF_DO,
     PREFER,
-    PUT,
+    PUT_BUT,
+    PUT_DO,
     REMOVE_BUT,
     REMOVE_DO,
     SHORT,
-    SIDES,
     SWAP,
 )
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, MOTIONS, SHAPES, SIZES, TRAVELS, Part, observable
@@ -204,6 +207,7 @@ def rebackground(request: Request, rng: Rng, part: Part) -> Change | None:
 
 
 def add(request: Request, rng: Rng, part: Part) -> Change | None:
+    """One object more; where it joins one other, at times on a side of it."""
     if len(request.things) > 2 or request.things[0].color is None:
         return None
     color = _one(rng, [c for c in COLORS if c not in {w.color for w in request.things}])
@@ -212,48 +216,50 @@ def add(request: Request, rng: Rng, part: Part) -> Change | None:
     size = _one(rng, list(SIZES)) if rng.random() < 0.3 and motion not in ("growing", "shrinking") else None
     new = Wanted(shape, color, size, motion)
     x, after = phrase(new, rng), replace(request, things=(*request.things, new), relation=None)
-    buts: tuple[str, ...] = ADD_BUT
-    dos: tuple[str, ...] = ADD_DO
-    if len(request.things) == 1 and rng.random() < SIDED:
-        side = word(rng, tuple(SIDES))
+    # "A star moving left below it" would pass below it.
+    if len(request.things) == 1 and motion not in TRAVELS and rng.random() < SIDED:
+        side = word(rng, tuple(ASIDE))
         if beside := _beside(after, 1, side):
-            after, x = beside, f"{x} {pick(rng, SIDES[side], part).format(o=_of(request, 0, rng))}"
-            buts, dos = (tuple(t for t in some if "next to" not in t) for some in (ADD_BUT, ADD_DO))
-    but, do = pick(rng, buts, part).format(x=x), pick(rng, dos, part).format(x=x)
+            o = f"the {word(rng, SHAPE_WORDS[request.things[0].shape])}" if rng.random() < 0.5 else "it"
+            at = pick(rng, ASIDE[side], part).format(o=o)
+            but, do = (pick(rng, some, part).format(x=x, at=at) for some in (ADD_ASIDE_BUT, ADD_ASIDE_DO))
+            return Change(but, do, beside)
+    but, do = pick(rng, ADD_BUT, part).format(x=x), pick(rng, ADD_DO, part).format(x=x)
     return Change(but, do, after)
 
 
-SIDED = 0.35
-"""Share of objects added to one other whose side is named."""
-
-
-def _of(request: Request, index: int, rng: Rng) -> str:
-    """The object that something else stands beside: `the circle`, or `it`."""
-    return f"the {noun(replace(request.things[index], color=None), rng)}" if rng.random() < 0.5 else "it"
+SIDED = 0.5
+"""Share of objects added to one other whose side is named, where it can be."""
+ACROSS = {"left": "left_of", "right": "left_of", "above": "above", "below": "above"}
+"""The relation that a side asks for: the first object is on the left, or above."""
 
 
 def _beside(request: Request, index: int, side: str) -> Request | None:
-    """The request with one of its two objects on that side of the other; None where one would cross over."""
-    upright = side in ("above", "below")
-    if any(TRAVELS.get(w.motion or "", (0, 0))[upright] or w.motion == "bouncing" for w in request.things):
+    """The request with one of its two objects on a side of the other.
+
+    None where one of them moves along that line: they might cross.
+    """
+    relation = ACROSS[side]
+    moving = ("left", "right") if relation == "left_of" else ("up", "down", "bouncing")
+    if any(w.motion in moving for w in request.things):
         return None
     first, other = request.things[index], request.things[1 - index]
     things = (first, other) if side in ("left", "above") else (other, first)
-    return replace(request, things=things, relation="above" if upright else "left_of")
+    return replace(request, things=things, relation=relation)  # type: ignore[arg-type]
 
 
-def put(request: Request, rng: Rng, part: Part) -> Change | None:
+def put_aside(request: Request, rng: Rng, part: Part) -> Change | None:
     """One of two objects stands on another side of the other."""
     if len(request.things) != 2 or request.relation == "passes":
         return None
-    index, side = _index(request, rng), word(rng, tuple(SIDES))
+    index, side = _index(request, rng), word(rng, tuple(ASIDE))
     after = _beside(request, index, side)
     if after is None or after == request:
         return None
-    of = f"the {noun(request.things[1 - index], rng)}" if rng.random() < 0.6 else "the other one"
-    at = pick(rng, SIDES[side], part).format(o=of)
-    do = pick(rng, PUT, part).format(o=point(request, index, rng), at=at)
-    return Change(do, do, after)
+    other = f"the {noun(request.things[1 - index], rng)}" if rng.random() < 0.6 else "the other one"
+    words = {"o": point(request, index, rng), "at": pick(rng, ASIDE[side], part).format(o=other)}
+    but, do = (pick(rng, some, part).format(**words) for some in (PUT_BUT, PUT_DO))
+    return Change(but, do, after)
 
 
 def remove(request: Request, rng: Rng, part: Part, orders: tuple[str, ...] = REMOVE_DO) -> Change | None:
@@ -317,7 +323,7 @@ CHANGES: dict[str, tuple[float, Callable[[Request, Rng, Part], Change | None]]] 
     "background": (2.0, rebackground),
     "add": (1.5, add),
     "remove": (1.5, remove),
-    "put": (0.6, put),
+    "put_aside": (0.6, put_aside),
     "swap": (0.6, swap),
     "together": (0.6, together),
     "turn_back": (0.8, turn_back),

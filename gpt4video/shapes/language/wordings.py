@@ -818,7 +818,7 @@ ADD_BUT = (
     "put {x} in as well",
     "give it {x} too",
 )
-SIDES = {
+ASIDE = {
     "left": (
         "on the left",
         "to the left of {o}",
@@ -860,19 +860,57 @@ SIDES = {
         "lower down than {o}",
     ),
 }
-"""Where something stands, seen from something else."""
-PUT = (
-    "put {o} {at}",
-    "place {o} {at}",
+"""Where something stands, seen from something else, which need not be named."""
+ADD_ASIDE_BUT = (
+    "with {x} {at}",
+    "with {x} {at} too",
+    "and {x} {at}",
+    "with {x} added {at}",
+    "also with {x} {at}",
+    "plus {x} {at}",
+    "with also {x} {at}",
+    "there is also {x} {at}",
+    "add {x} {at}",
+    "put {x} {at}",
+    "together with {x} {at}",
+    "with {x} {at} as well",
+)
+ADD_ASIDE_DO = (
+    "add {x} {at}",
+    "add {x} {at}",
+    "also draw {x} {at}",
+    "also add {x} {at}",
+    "put {x} {at}",
+    "put {x} {at} too",
+    "draw {x} {at} as well",
+    "place {x} {at}",
+    "add {x} {at} as well",
+    "also put {x} {at}",
+    "show {x} {at} too",
+    "draw {x} {at} too",
+)
+PUT_BUT = (
+    "with {o} {at}",
+    "with {o} {at} this time",
     "{o} {at}",
+    "put {o} {at}",
+    "{o} should be {at}",
+    "{o} is {at}",
+    "have {o} {at}",
     "let {o} be {at}",
     "I want {o} {at}",
+    "{o} shall be {at}",
+)
+PUT_DO = (
+    "put {o} {at}",
+    "put {o} {at}",
+    "place {o} {at}",
+    "let {o} be {at}",
     "draw {o} {at}",
     "have {o} {at}",
     "set {o} {at}",
     "show {o} {at}",
     "let {o} stand {at}",
-    "keep {o} {at}",
     "make {o} be {at}",
 )
 ADD_DO = (

@@ -15,10 +15,12 @@ Suffixes: B batch, T frames, C latent channels, h and w latent height and width.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +39,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel
 
+from gpt4video.errors import InputError
 from gpt4video.generation import DrawerConfig, PreviewMap
 from gpt4video.models.clip import ClipEncoder
 from gpt4video.models.convert import to_hf_text_model
@@ -44,17 +47,17 @@ from gpt4video.models.tokenizer import load_tokenizer
 from gpt4video.shapes.language.describe import paraphrase, prompt
 from gpt4video.shapes.render import FPS, NUM_FRAMES, SIDE, render
 from gpt4video.shapes.staging import sample_staged, told
-from gpt4video.shapes.world import Mix, Scene
+from gpt4video.shapes.world import DRAWN, Mix, Scene
 from gpt4video.training.data import fingerprint, spread
 from gpt4video.training.loop import LoopConfig, Randomness, device, run, sent
 from gpt4video.training.stages.vae import to_tensor
 
-MIX = Mix(events=0.0, order=0.0, durations=(2.0, 2.0))
-"""What the drawer learns: two seconds in which nothing comes or goes."""
 BATCH = 500
 """Clips encoded between two writes."""
 ENCODED = 10
 """Clips encoded at once."""
+FIRST = 8
+"""Scenes that tell one set of clips from another."""
 FEW, NOISIEST = 2, 2
 """With so few frames of a clip, a step of `motion` sees this many of the noisiest levels."""
 
@@ -74,7 +77,7 @@ class DrawerStage:
     clips: int = 8000
     """Clips whose latents are kept."""
     counts: tuple[float, float, float] = (0.4, 0.35, 0.25)
-    """Shares of those with one, two and three objects."""
+    """Shares of clips with one, two and three objects; the same in both stages, or each keeps its own."""
     batch: int = 64
     """Frames in a step."""
     strides: tuple[int, ...] = (4, 4, 2, 2, 1)
@@ -92,6 +95,16 @@ class DrawerStage:
     kernels that take longer to start than to run. Motion: only for whole clips, with a stride of 1."""
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1500, learning_rate=1e-3, ema=0.998))
     """How long and how fast."""
+
+    def __post_init__(self) -> None:
+        if min(self.counts) < 0 or not any(self.counts):
+            raise InputError(f"counts must be shares of which one is more than 0, got {self.counts}.")
+
+    @property
+    def mix(self) -> Mix:
+        """What is drawn: two seconds in which nothing comes or goes."""
+        one, two, three = (share / sum(self.counts) for share in self.counts)
+        return replace(DRAWN, counts=(one, two, three))
 
 
 def scheduler() -> DDIMScheduler:
@@ -209,7 +222,7 @@ def frames_at(unet: nn.Module, indices: NDArray[np.intp]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Latents:
-    """Scaled latents of the canonical clips, (N, T, C, h, w), and their scenes."""
+    """Scaled latents of staged clips, (N, T, C, h, w), and their scenes."""
 
     values: NDArray[np.float16]
     scenes: list[Scene]
@@ -217,10 +230,13 @@ class Latents:
     @classmethod
     @torch.no_grad()
     def make(cls, vae: AutoencoderKL, count: int, mix: Mix, folder: Path, workers: int = 0) -> Latents:
-        """Draw and encode `count` clips, or go on where this was left."""
+        """Draw and encode `count` clips of a mix, or go on where this was left.
+
+        Files are named after the weights and the first scenes, which differ where others are drawn.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        shares = "-".join(f"{100 * share:.0f}" for share in mix.counts)
-        name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}-{shares}"
+        first = hashlib.sha256(repr(list(islice(_scenes(0, mix), FIRST))).encode()).hexdigest()[:8]
+        name = f"staged-{fingerprint(vae.encoder, vae.quant_conv)}-{first}"
         paths = [folder / f"{name}-{i:03d}.npy" for i in range(-(-count // BATCH))]
         missing = [path for path in paths if not path.exists()]
         drawn = spread(_draw, [(paths.index(path), mix) for path in missing], workers)
@@ -238,10 +254,15 @@ class Latents:
         return cls(np.concatenate([np.load(path) for path in paths]), [s for scenes in kept for s in scenes])
 
 
+def _scenes(chunk: int, mix: Mix) -> Iterator[Scene]:
+    rng = np.random.default_rng([11, chunk])
+    while True:
+        yield sample_staged(rng, "training", mix)
+
+
 def _draw(chunk: int, mix: Mix) -> tuple[list[Scene], NDArray[np.uint8]]:
     """The scenes of a chunk of latents, and all their frames one after the other."""
-    rng = np.random.default_rng([11, chunk])
-    made = [sample_staged(rng, "training", mix) for _ in range(BATCH)]
+    made = list(islice(_scenes(chunk, mix), BATCH))
     return made, np.concatenate([render(scene) for scene in made])
 
 
@@ -294,9 +315,7 @@ class DrawerTask:
         )
         self.text.requires_grad_(False).to(device())
         self.vae = AutoencoderKL.from_pretrained(out / "pipeline" / "vae").float().to(device())
-        self.latents = Latents.make(
-            self.vae, stage.clips, replace(MIX, counts=stage.counts), latents, stage.loop.workers
-        )
+        self.latents = Latents.make(self.vae, stage.clips, stage.mix, latents, stage.loop.workers)
         rng = np.random.default_rng(13)
         prompts = [self.say(scene, rng) for scene in self.latents.scenes[:1000]]
         even_out(self.text, self.states(self.ids(prompts)))
