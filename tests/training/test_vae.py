@@ -45,6 +45,7 @@ def test_the_decoder_goes_on_and_the_latents_stay(tmp_path):
         ours, theirs = (v.encode(pixels).latent_dist.mean for v in (first, second))
         assert torch.equal(ours, theirs)
         assert not torch.equal(first.decode(ours).sample, second.decode(ours).sample)
+    assert str(tmp_path) not in (path / "config.json").read_text()
 
 
 def test_a_step_of_the_decoder_does_not_touch_the_encoder(tmp_path):

@@ -191,4 +191,5 @@ def train(config: VaeConfig, folder: Path, out: Path, *, resume: bool = True) ->
         batches = -(-WHITENED // (config.scenes * config.frames))
         frames = np.concatenate([task.batch(Randomness.of(7, i))[0] for i in range(batches)])
         whiten(vae, to_tensor(frames).to(device()))
+    vae.register_to_config(_name_or_path="")  # or the file would tell of a folder of this machine
     vae.half().save_pretrained(path, safe_serialization=True)
