@@ -81,6 +81,8 @@ class NativeConfig:
     """Most conversations that are answered in one forward pass."""
     max_waiting: int = 64
     """Most conversations that wait for that; more are told that there is no room."""
+    threads: int | None = None
+    """Processor threads of the language model; None: as many as torch takes. A small one is fastest on one."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ def open_native(config: NativeConfig, place: Place) -> tuple[Encoder, LanguageMo
         dtype=DTYPES[config.dtype],
         max_batch=config.max_batch,
         max_waiting=config.max_waiting,
+        threads=config.threads,
     )
     if (given := abstractor.config.language_width) != language_model.width:
         raise ConfigError(

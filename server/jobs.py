@@ -41,6 +41,11 @@ LOOK_SECONDS = 1.0
 log = logging.getLogger("gpt4video.server")
 
 
+def alive(part: object) -> bool:
+    """Whether a part of the assistant works, as far as it can tell."""
+    return bool(getattr(part, "alive", True))
+
+
 class Jobs:
     """Takes jobs from the queue and draws them, whoever is still listening."""
 
@@ -125,6 +130,8 @@ class Jobs:
             taken = None
             try:
                 ready = assistant()
+                if ready is not None and not alive(ready.drawer):
+                    ready = None  # what waits is for other servers, or for the next one here
                 if ready is not None and not self._draining:
                     taken = await self._queue.take()
                 if ready is not None and taken is not None:

@@ -31,7 +31,7 @@ from server.drawings import Drawings, Told, blank, told
 from server.errors import ApiError, bad_request, loading
 from server.fetch import Fetcher
 from server.guards import Drain, shutting_down
-from server.jobs import Jobs
+from server.jobs import Jobs, alive
 from server.keys import Keys
 from server.leases import Leases
 from server.limits import Ledger
@@ -263,8 +263,8 @@ class Service:
         """What is broken and will not mend by itself, in words for an operator; empty where all is well."""
         found = list(self.jobs.faults)
         for name in ("language_model", "drawer"):
-            if not getattr(getattr(self._assistant, name, None), "alive", True):
-                found.append(f"The {name.replace('_', ' ')} has ended.")
+            if not alive(getattr(self._assistant, name, None)):
+                found.append(f"The {name.replace('_', ' ')} has ended, or hangs.")
         if self._failure is not None:
             found.append("The model could not be loaded; the server's log says why.")
         try:

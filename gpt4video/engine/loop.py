@@ -25,7 +25,8 @@ from torch import Tensor
 from gpt4video.engine.batch import Batch
 from gpt4video.engine.request import Outcome, Request, context_length, request_of, stop_ids
 from gpt4video.engine.sampling import choose
-from gpt4video.errors import Busy, Gpt4VideoError, InputError
+from gpt4video.engine.threads import compute_here_with
+from gpt4video.errors import Busy, ConfigError, Gpt4VideoError, InputError
 from gpt4video.interfaces import EngineStats, Token
 from gpt4video.messages import SamplingParams
 from gpt4video.stages import tell
@@ -44,13 +45,17 @@ class TorchEngine:
         max_batch: int = 8,
         max_waiting: int = 64,
         prefill_chunk: int = 512,
+        threads: int | None = None,
     ) -> None:
         """`stops` are the tokens that end a reply; without any, those of the model's own generation config.
 
         max_batch      most requests that decode together
         max_waiting    most requests that wait for a place; more get `Busy`
         prefill_chunk  most prompt tokens read in one forward pass
+        threads        processor threads of a forward pass (None: torch's own number); other threads keep theirs
         """
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads: a forward pass takes at least one, got {threads}.")
         self._model = model.eval()
         self._stops = frozenset(stops or stop_ids(model))
         self._max_batch, self._max_waiting, self._chunk = max_batch, max_waiting, prefill_chunk
@@ -60,6 +65,7 @@ class TorchEngine:
         self._leaving: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._closing = False
+        self._threads = threads
         self._reading: Request | None = None  # these three belong to the thread
         self._running: list[Request] = []
         self._batch = Batch(self._model)
@@ -149,6 +155,8 @@ class TorchEngine:
     # The thread's side.
 
     def _serve(self) -> None:
+        if self._threads is not None:
+            compute_here_with(self._threads)
         with torch.inference_mode():
             while self._wait_for_work():
                 try:

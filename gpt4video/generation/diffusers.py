@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,8 +42,19 @@ DTYPE = "dtype" if tuple(map(int, diffusers_version.split(".")[:2])) >= (0, 40) 
 """The loading option's name; 0.40 renamed it."""
 
 
+STUCK_SECONDS = 120.0
+"""How long a drawing that is to stop may take to the end of its step before it counts as stuck."""
+
+
 class _Left(Exception):
     """The asker has left: unwinds the pipeline's call between two steps."""
+
+
+class _Asker:
+    """Who waits for a drawing, seen from the drawer's thread."""
+
+    left: float | None = None
+    """When they left, by `time.monotonic()`."""
 
 
 class DiffusersDrawer:
@@ -81,7 +92,9 @@ class DiffusersDrawer:
         )
         pipe.set_progress_bar_config(disable=True)
         keep_prompts_out_of_logs(pipe)
+        self.stuck_seconds = STUCK_SECONDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drawer")
+        self._asker: _Asker | None = None  # whose drawing is under way
 
     @classmethod
     def from_pretrained(
@@ -113,6 +126,13 @@ class DiffusersDrawer:
         """What it can draw; sizes are those of the files, after enlarging."""
         return self._limits
 
+    @property
+    def alive(self) -> bool:
+        """Whether anything can be drawn: not while a drawing that was to stop hangs, as a broken device may."""
+        asker = self._asker
+        left = asker.left if asker else None
+        return left is None or time.monotonic() - left < self.stuck_seconds
+
     def check(self, options: DrawOptions) -> None:
         """Raise `InputError` naming what fits, when these options cannot be drawn."""
         limits = self._limits
@@ -136,20 +156,29 @@ class DiffusersDrawer:
         """`Step(0, n)` when its turn comes, a `Step` after each of n steps, then the `Drawing`.
 
         Closing the iterator takes it out of the queue, or stops it before its next step. Raises `InputError`
-        for options that do not fit and `GenerationFailed` when the pipeline breaks.
+        for options that do not fit and `GenerationFailed` when the pipeline breaks or hangs.
         """
         self.check(request.options)
+        if not self.alive:
+            raise GenerationFailed("The drawer hangs in an earlier drawing.")
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[Step | None] = asyncio.Queue()
-        left = threading.Event()
+        asker = _Asker()
 
         def tell(step: Step) -> None:
-            if left.is_set() or loop.is_closed():
+            if asker.left is not None or loop.is_closed():
                 raise _Left
             loop.call_soon_threadsafe(steps.put_nowait, step)
 
+        def draw() -> Drawing:
+            self._asker = asker
+            try:
+                return self._draw(request, tell)
+            finally:
+                self._asker = None
+
         try:
-            drawing = loop.run_in_executor(self._thread, self._draw, request, tell)
+            drawing = loop.run_in_executor(self._thread, draw)
         except RuntimeError as error:
             raise GenerationFailed("The drawer is closed.") from error
         drawing.add_done_callback(lambda _: steps.put_nowait(None))
@@ -160,7 +189,7 @@ class DiffusersDrawer:
                 raise GenerationFailed("The drawer was closed before this video was drawn.")
             yield drawing.result()
         finally:
-            left.set()
+            asker.left = time.monotonic()
             drawing.cancel()
 
     def close(self) -> None:

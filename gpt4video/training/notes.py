@@ -106,6 +106,7 @@ QUIZ = {
     "motion": 1.5,
     "event": 2.5,
     "describe": 1.5,
+    "double": 2.0,
 }
 """How much more often kinds are asked than others: what takes two facts has to be seen more often."""
 _P = np.array([QUIZ.get(kind, 0.7) for kind in KINDS])

@@ -121,6 +121,7 @@ def _checkpoint(c: TrainingConfig, resume: bool) -> None:
             "kind": "native",
             "clip_layer": c.stages.clip.layer,
             "sampling": {"kind": "uniform", "num_frames": NUM_FRAMES},
+            "threads": 1,
         },
         "generation": {"kind": "diffusers", "pipeline": "pipeline"},
         "safety": {"folder": "safety"},

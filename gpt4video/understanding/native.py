@@ -84,11 +84,21 @@ class NativeEncoder:
 class NativeLanguageModel:
     """The backbone with its tokenizer, served by an engine. Implements `interfaces.LanguageModel`."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, max_batch: int = 8, max_waiting: int = 64) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        max_batch: int = 8,
+        max_waiting: int = 64,
+        threads: int | None = None,
+    ) -> None:
         """Starts an engine for `model`: see `TorchEngine` for the numbers. `close()` ends it."""
         self._model, self._tokenizer = model, tokenizer
         stops = [tokenizer.convert_tokens_to_ids(tag) for tag in (END, EOS)]
-        self.engine = TorchEngine(model, stops, max_batch=max_batch, max_waiting=max_waiting)
+        self.engine = TorchEngine(
+            model, stops, max_batch=max_batch, max_waiting=max_waiting, threads=threads
+        )
         self._video_id: int = tokenizer.convert_tokens_to_ids(VIDEO)
         self._longest_token = max(map(len, tokenizer.get_vocab()))
         # One reader at a time: a fast tokenizer keeps state between its calls.
@@ -103,10 +113,13 @@ class NativeLanguageModel:
         dtype: torch.dtype = torch.float32,
         max_batch: int = 8,
         max_waiting: int = 64,
+        threads: int | None = None,
     ) -> NativeLanguageModel:
         """Open a folder with a model and its tokenizer. Raises `ConfigError` where it is incomplete."""
         model, tokenizer = open_language_model(Path(folder), dtype)
-        return cls(model.to(device), tokenizer, max_batch=max_batch, max_waiting=max_waiting)
+        return cls(
+            model.to(device), tokenizer, max_batch=max_batch, max_waiting=max_waiting, threads=threads
+        )
 
     @property
     def context_length(self) -> int:

@@ -117,6 +117,22 @@ JUDGED = [
         ("The circle.", "The blue one", "the red and the blue one"),
     ),
     (
+        Key("double", (), parts=(Key("color", ("red",)), Key("motion", ("left",)))),
+        "The star is red. It is moving left.",
+        (
+            "The star is red.",
+            "It is moving left.",
+            "The star is red. It is moving right.",
+            "The star is blue. It is moving left.",
+            "",
+        ),
+    ),
+    (
+        Key("double", (), parts=(Key("count", ("two",)), Key("shape", ("ring",)))),
+        "There are two and it's a ring",
+        ("There are two objects. There are two objects.", "There is one object. It is a ring.", "a ring"),
+    ),
+    (
         Key("event", ("vanishes", "red", "circle", "red")),
         "The red circle disappears.",
         ("The red circle appears.", "The blue circle disappears.", "Nothing."),
@@ -284,7 +300,7 @@ NOT_TEMPLATES = {
     "COUNT_WORDS",
     "EVENT_OF",
     "LEADS", "NOUNS", "PLACES", "TOPICS", "ODD_COLORS", "GROUPS", "HARM_SHOWN", "HARM_DONE", "REFUSALS",
-    "FOLLOWED", "COLORS", "SHAPES", "SHAPE_WORDS", "COLOR_WORDS", "SURPRISED", "POSTED_TO_COPY", "CONTRAST_",
+    "FOLLOWED", "TRAITS", "COLORS", "SHAPES", "SHAPE_WORDS", "COLOR_WORDS", "SURPRISED", "POSTED_TO_COPY", "CONTRAST_",
 }  # fmt: skip
 
 

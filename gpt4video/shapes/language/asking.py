@@ -1818,6 +1818,53 @@ ELLIPSIS = (
     "And for {o}?",
     "And how about {o}?",
 )
+DOUBLE = (
+    "{a} and {b}?",
+    "{a} and {b}?",
+    "{a} and {b}?",
+    "{a}, and {b}?",
+    "{a}? And {b}?",
+    "{a}? {B}?",
+    "{a} & {b}?",
+    "{a} and also {b}?",
+    "{a}, and also {b}?",
+    "{a}? And also {b}?",
+    "{a} plus {b}?",
+    "{a} and then {b}?",
+    "{a}; {b}?",
+    "{a}, {b}?",
+    "{a}, and at the same time, {b}?",
+    "{a}? Also, {b}?",
+    "{a}? And another thing, {b}?",
+)
+"""Two questions in one."""
+TRAITS = {
+    "color": ("color",),
+    "shape": ("shape", "shape", "form"),
+    "motion": ("motion", "direction", "movement"),
+    "size": ("size",),
+    "speed": ("speed", "speed", "pace"),
+}
+"""What is asked of an object, as a noun."""
+LISTED = (
+    "What are {w}?",
+    "What are {w}?",
+    "Tell me {w}.",
+    "{w}?",
+    "{w}?",
+    "What is {w}?",
+    "What's {w}?",
+    "I want to know {w}.",
+    "Name {w}.",
+    "Give me {w}.",
+    "Can you tell me {w}?",
+    "Do you know {w}?",
+    "Describe {w}.",
+    "Could you tell me {w}, please?",
+    "Please name {w}.",
+    "Could you say what {w} are?",
+)
+"""Two traits of one object at once."""
 LEADS = (
     *("",) * 23,
     "Tell me: ",

@@ -44,6 +44,7 @@ Family = Literal[
     "objects",
     "place",
     "nothing",
+    "double",
 ]
 
 
@@ -62,6 +63,8 @@ class Key:
     allowed: tuple[str, ...] = ()
     request: Request | None = None
     """For `describe`: what the video shows."""
+    parts: tuple[Key, ...] = ()
+    """For `double`: what each of its questions wants."""
 
 
 @dataclass(frozen=True)
@@ -359,6 +362,15 @@ def _nothing(key: Key, reply: str) -> bool:
     return bool(re.search(r"\b(no|not|cannot|can't|nothing|none|isn't|don't|neither)\b", reply.lower()))
 
 
+def _double(key: Key, reply: str) -> bool:
+    """A sentence for each question, in their order; or both in one."""
+    said = re.split(r"(?<=[.!?])\s+", reply, maxsplit=1)
+    each = zip(key.parts, said, strict=False)
+    if len(said) == len(key.parts) and all(JUDGES[part.family](part, words) for part, words in each):
+        return True
+    return all(JUDGES[part.family](part, reply) for part in key.parts)
+
+
 JUDGES: dict[str, Callable[[Key, str], bool]] = {
     "color": _only("color"),
     "becomes": _becomes,
@@ -381,4 +393,5 @@ JUDGES: dict[str, Callable[[Key, str], bool]] = {
     "objects": _objects,
     "place": _place,
     "nothing": _nothing,
+    "double": _double,
 }

@@ -41,7 +41,7 @@ from gpt4video.shapes.language.describe import (
     word,
 )
 from gpt4video.shapes.language.judge import QA, Family, Key, judge_answer
-from gpt4video.shapes.language.refer import VERBS, at_side, canonical, description, doing, refer, third
+from gpt4video.shapes.language.refer import VERBS, Named, at_side, canonical, description, doing, refer, third
 from gpt4video.shapes.world import COLORS, MOTIONS, SHAPES, Part, Scene
 
 __all__ = ["KINDS", "QA", "Key", "judge_answer", "questions", "sample_question"]
@@ -59,9 +59,10 @@ def _attribute(
     index: int,
     value: str,
     says: str,
+    named: Named | None = None,
 ) -> QA | None:
     """A question about one object; `says` holds `{o}` where the answer names it."""
-    named = refer(scene, index, rng, avoid=family)
+    named = named or refer(scene, index, rng, avoid=family)
     if named is None:
         return None
     if len(scene.things) == 1 and family in asking.TERSE and rng.random() < 0.15:
@@ -71,29 +72,37 @@ def _attribute(
     return QA(family, question, sentence(says.format(o=named.said)), Key(family, (value,), allowed))
 
 
-def color(scene: Scene, rng: Rng, part: Part, index: int | None = None) -> QA | None:
+def color(
+    scene: Scene, rng: Rng, part: Part, index: int | None = None, named: Named | None = None
+) -> QA | None:
     index = any_thing(scene, rng) if index is None else index
     thing = scene.things[index]
     if thing.event == "recolors":
         return None
-    return _attribute("color", asking.COLOR, scene, rng, part, index, thing.color, f"{{o}} is {thing.color}")
+    says = f"{{o}} is {thing.color}"
+    return _attribute("color", asking.COLOR, scene, rng, part, index, thing.color, says, named)
 
 
-def shape(scene: Scene, rng: Rng, part: Part, index: int | None = None) -> QA | None:
+def shape(
+    scene: Scene, rng: Rng, part: Part, index: int | None = None, named: Named | None = None
+) -> QA | None:
     alone = len(scene.things) == 1
-    if alone and rng.random() < 0.4:
+    if alone and named is None and rng.random() < 0.4:
         thing = scene.things[0]
         question = asking.put(rng, pick(rng, asking.SHAPE_ALONE, part))
         return QA("shape", question, f"It is a {thing.shape}.", Key("shape", (thing.shape,)))
     index = any_thing(scene, rng) if index is None else index
     value = scene.things[index].shape
-    return _attribute("shape", asking.SHAPE, scene, rng, part, index, value, f"{{o}} is a {value}")
+    return _attribute("shape", asking.SHAPE, scene, rng, part, index, value, f"{{o}} is a {value}", named)
 
 
-def motion(scene: Scene, rng: Rng, part: Part, index: int | None = None) -> QA | None:
+def motion(
+    scene: Scene, rng: Rng, part: Part, index: int | None = None, named: Named | None = None
+) -> QA | None:
     index = any_thing(scene, rng) if index is None else index
     value = scene.things[index].motion
-    return _attribute("motion", asking.MOTION, scene, rng, part, index, value, f"{{o}} is {doing(value)}")
+    says = f"{{o}} is {doing(value)}"
+    return _attribute("motion", asking.MOTION, scene, rng, part, index, value, says, named)
 
 
 def which_color(scene: Scene, rng: Rng, part: Part) -> QA | None:
@@ -173,12 +182,15 @@ def which_motion(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("motion", question, answer, object_key(scene, thing))
 
 
-def size(scene: Scene, rng: Rng, part: Part, index: int | None = None) -> QA | None:
+def size(
+    scene: Scene, rng: Rng, part: Part, index: int | None = None, named: Named | None = None
+) -> QA | None:
     index = any_thing(scene, rng) if index is None else index
     thing = scene.things[index]
     if not thing.sized:
         return None
-    return _attribute("size", asking.SIZE, scene, rng, part, index, thing.size, f"{{o}} is {thing.size}")
+    says = f"{{o}} is {thing.size}"
+    return _attribute("size", asking.SIZE, scene, rng, part, index, thing.size, says, named)
 
 
 def which_size(scene: Scene, rng: Rng, part: Part) -> QA | None:
@@ -372,13 +384,15 @@ def event(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("event", question, sentence(event_phrase(thing)), key)
 
 
-def speed(scene: Scene, rng: Rng, part: Part) -> QA | None:
-    index = any_thing(scene, rng)
+def speed(
+    scene: Scene, rng: Rng, part: Part, index: int | None = None, named: Named | None = None
+) -> QA | None:
+    index = any_thing(scene, rng) if index is None else index
     thing = scene.things[index]
     if not thing.travels:
         return None
-    how = SPEED_WORDS[thing.speed][0]
-    return _attribute("speed", asking.SPEED, scene, rng, part, index, thing.speed, f"{{o}} is moving {how}")
+    says = f"{{o}} is moving {SPEED_WORDS[thing.speed][0]}"
+    return _attribute("speed", asking.SPEED, scene, rng, part, index, thing.speed, says, named)
 
 
 def which_speed(scene: Scene, rng: Rng, part: Part) -> QA | None:
@@ -435,6 +449,48 @@ def objects(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("describe", question, answer, Key("objects", tuple(names)))
 
 
+OF_ONE: dict[str, Callable[[Scene, Rng, Part, int, Named | None], QA | None]] = {
+    "color": color,
+    "shape": shape,
+    "motion": motion,
+    "size": size,
+    "speed": speed,
+}
+"""Questions about one trait of one object."""
+IT = Named("it", "it")
+"""An object that was just named."""
+
+
+def double(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Two questions in one: `What color is the star and how does it move?`, `Color and motion of the star?`
+
+    Mostly about one object, which the second calls "it"; else one of them is about the whole video.
+    """
+    index = any_thing(scene, rng)
+    kinds = [list(OF_ONE)[int(k)] for k in rng.permutation(len(OF_ONE))[:2]]
+    named = refer(scene, index, rng, avoid=kinds[0])
+    whole, listed = rng.random() < 0.2, rng.random() < 0.3
+    one = OF_ONE[kinds[0]](scene, rng, part, index, named)
+    two = OF_ONE[kinds[1]](scene, rng, part, index, IT if listed or rng.random() < 0.8 else None)
+    if whole:
+        two = (background, count)[int(rng.integers(2))](scene, rng, part)
+    if named is None or one is None or two is None or two.key.right[0] in named.said:
+        return None
+    if listed and not whole:
+        x, y = (word(rng, asking.TRAITS[kind]) for kind in kinds)
+        traits = f"its {x} and {y}" if named.asked == "it" else f"the {x} and {y} of {named.asked}"
+        question = asking.put(rng, pick(rng, asking.LISTED, part), w=traits)
+    else:
+        if whole and rng.random() < 0.3:
+            one, two = two, one
+        a, b = one.question.rstrip("?."), asking.unled(two.question).rstrip("?.")
+        b = b.removeprefix("and ").removeprefix("so ")
+        question = pick(rng, asking.DOUBLE, part).format(a=a, b=b, B=b[:1].upper() + b[1:])
+        question = asking.casual(rng, question)
+    key = Key("double", (), parts=(one.key, two.key))
+    return QA("double", question, f"{one.answer} {two.answer}", key)
+
+
 KINDS: dict[str, tuple[Ask, ...]] = {
     "color": (color, color, color, color, either("color")),
     "shape": (shape, shape, shape, shape, which_color, color_and_shape, either("shape")),
@@ -468,6 +524,7 @@ KINDS: dict[str, tuple[Ask, ...]] = {
         yesno.alike,
     ),
     "describe": (describe, describe, objects),
+    "double": (double, double, double),
 }
 """The ways to ask each kind of question."""
 WEIGHTS = {"yesno": 2.5, "order": 4.0, "event": 2.0, "relation": 1.5, "motion": 1.5}
