@@ -74,3 +74,9 @@ class GenerationFailed(Gpt4VideoError):
     """Drawing broke through no fault of the request."""
 
     code = "generation_failed"
+
+
+class DrawerHangs(GenerationFailed):
+    """Nothing can be drawn, for an earlier drawing never ends."""
+
+    code = "drawer_unavailable"

@@ -104,6 +104,11 @@ class Drawing:
     seed: int
 
 
+def alive(part: object) -> bool:
+    """Whether a part of an assistant works, as far as it can tell: parts that may end or hang have `alive`."""
+    return bool(getattr(part, "alive", True))
+
+
 class Drawer(Protocol):
     """Draws videos, one at a time."""
 
@@ -117,7 +122,7 @@ class Drawer(Protocol):
         ...
 
     def draw(self, request: GenerationRequest) -> AsyncIterator[Step | Drawing]:
-        """Steps, then one `Drawing`. Raises `GenerationFailed`."""
+        """Steps, then one `Drawing`. Raises `GenerationFailed`, `DrawerHangs` among them."""
         ...
 
 

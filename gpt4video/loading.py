@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from gpt4video.assistant import Assistant
 from gpt4video.checkpoint import AssistantConfig, find
 from gpt4video.config import read
-from gpt4video.errors import ConfigError
+from gpt4video.errors import ConfigError, InputError
 from gpt4video.generation import DiffusersDrawer, DrawerConfig
 from gpt4video.interfaces import Drawer, Encoder, LanguageModel, Safety
 from gpt4video.models import Abstractor
@@ -82,7 +82,15 @@ class NativeConfig:
     max_waiting: int = 64
     """Most conversations that wait for that; more are told that there is no room."""
     threads: int | None = None
-    """Processor threads of the language model; None: as many as torch takes. A small one is fastest on one."""
+    """Processor threads of the language model; None: as many as torch takes. A small one is fastest on one:
+    two leave no core to the loop of events that brings it work (configs/LOG.md)."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InputError(
+                f"threads must be at least 1, got {self.threads}; leave it out for torch's own number.",
+                param="threads",
+            )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -114,6 +116,9 @@ def serve(args: argparse.Namespace) -> int:
         # Told to stop by Ctrl-C, the server closes in order and then raises the signal again.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+        if app.state.service.drawer_hangs:
+            logging.shutdown()
+            os._exit(DONE)  # the interpreter would wait for its thread for ever
     return DONE if server.started else FAILED
 
 

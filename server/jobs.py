@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, aclosing, suppress
 from typing import TYPE_CHECKING
 
-from gpt4video.errors import Gpt4VideoError
+from gpt4video.errors import DrawerHangs, Gpt4VideoError
+from gpt4video.interfaces import alive
 from gpt4video.messages import (
     DrawOptions,
     GenerationRequest,
@@ -39,11 +40,6 @@ LOOK_SECONDS = 1.0
 """How often a server that draws nothing looks for jobs that other servers took in or left behind."""
 
 log = logging.getLogger("gpt4video.server")
-
-
-def alive(part: object) -> bool:
-    """Whether a part of the assistant works, as far as it can tell."""
-    return bool(getattr(part, "alive", True))
 
 
 class Jobs:
@@ -131,7 +127,7 @@ class Jobs:
             try:
                 ready = assistant()
                 if ready is not None and not alive(ready.drawer):
-                    ready = None  # what waits is for other servers, or for the next one here
+                    ready = None  # other servers draw what waits, or this one once it is well
                 if ready is not None and not self._draining:
                     taken = await self._queue.take()
                 if ready is not None and taken is not None:
@@ -180,6 +176,9 @@ class Jobs:
         try:
             async with timer, aclosing(assistant.draw(record.prompt or "", options)) as events:
                 async for event in events:
+                    if isinstance(event, VideoFailed) and event.code == DrawerHangs.code:
+                        await self._queue.give_back(lease)
+                        break
                     if isinstance(event, VideoRequested | VideoProgress | VideoDone | VideoFailed):
                         record = await drawings.take(event)
         except Exception as error:

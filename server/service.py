@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 import gpt4video
-from gpt4video.interfaces import Drawer, EngineStats
+from gpt4video.interfaces import Drawer, EngineStats, alive
 from gpt4video.messages import Conversation, DrawOptions, Message, SamplingParams
 from gpt4video.stages import listener
 from server import moderation
@@ -31,7 +31,7 @@ from server.drawings import Drawings, Told, blank, told
 from server.errors import ApiError, bad_request, loading
 from server.fetch import Fetcher
 from server.guards import Drain, shutting_down
-from server.jobs import Jobs, alive
+from server.jobs import Jobs
 from server.keys import Keys
 from server.leases import Leases
 from server.limits import Ledger
@@ -259,12 +259,17 @@ class Service:
         """How long a video with these options is."""
         return self.assistant.limits.seconds if draw.seconds is None else draw.seconds
 
+    @property
+    def drawer_hangs(self) -> bool:
+        """Whether nothing can be drawn here, for an earlier drawing never ends."""
+        return not alive(getattr(self._assistant, "drawer", None))
+
     async def faults(self) -> list[str]:
-        """What is broken and will not mend by itself, in words for an operator; empty where all is well."""
+        """What is broken and will hardly mend by itself, in words for an operator; empty where all is well."""
         found = list(self.jobs.faults)
-        for name in ("language_model", "drawer"):
+        for name, fault in (("language_model", "has ended"), ("drawer", "hangs")):
             if not alive(getattr(self._assistant, name, None)):
-                found.append(f"The {name.replace('_', ' ')} has ended, or hangs.")
+                found.append(f"The {name.replace('_', ' ')} {fault}.")
         if self._failure is not None:
             found.append("The model could not be loaded; the server's log says why.")
         try:

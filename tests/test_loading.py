@@ -148,6 +148,7 @@ def test_parts_that_do_not_fit_together_are_refused(broken, tmp_path):
         ({"generation": {"kind": "magic"}}, "There is: diffusers, none"),
         ({"understanding": {"kind": "native", "cilp": "clip"}}, "has no field 'cilp'. Did you mean 'clip'"),
         ({"understanding": {"sampling": {"num_frames": 0}}}, "num_frames must be at least 1"),
+        ({"understanding": {"threads": 0}}, "threads must be at least 1, got 0"),
         ({"generation": {"dtype": "float12"}}, "dtype must be one of"),
         ({"genration": {}}, "has no field 'genration'. Did you mean 'generation'"),
         ({"format_version": 2}, "format_version must be 1, got 2"),

@@ -57,7 +57,7 @@ def clip() -> bytes:
 def overhead(config: str | None, rounds: int) -> dict[str, Any]:
     """Medians of the library and of the server around the same assistant, asked in turns.
 
-    The library has one event loop, as the server has: a new one for each question would cost it 1 % more.
+    The library has one event loop of the server's kind: a new one for each question would cost it 1 % more.
     The client is a socket, for its time counts as the server's. It waits while the server works, so that they
     share a process but do not get into each other's way.
     """
@@ -65,11 +65,13 @@ def overhead(config: str | None, rounds: int) -> dict[str, Any]:
     from server.app import create_app
 
     assistant = open_assistant(config)
-    server = uvicorn.Server(uvicorn.Config(create_app(assistant), port=0, log_level="error"))
+    settings = uvicorn.Config(create_app(assistant), port=0, log_level="error")
+    server = uvicorn.Server(settings)
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.05)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    address = server.servers[0].sockets[0].getsockname()
+    url = f"http://127.0.0.1:{address[1]}"
     data = clip()
     times: dict[str, list[float]] = {"library": [], "server": []}
     params = SamplingParams()
@@ -88,8 +90,8 @@ def overhead(config: str | None, rounds: int) -> dict[str, Any]:
     body = json.dumps({"messages": [{"role": "user", "content": parts}], "modalities": ["text"]})
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-    address = ("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
-    with closing(socket.create_connection(address, PATIENCE)) as http, asyncio.Runner() as runner:
+    loop = asyncio.Runner(loop_factory=settings.get_loop_factory())
+    with closing(socket.create_connection(address, PATIENCE)) as http, loop as runner:
         tokens = 0
         for turn in range(rounds + 2):
             began = time.perf_counter()
@@ -98,7 +100,8 @@ def overhead(config: str | None, rounds: int) -> dict[str, Any]:
             http.sendall(request)
             answer = http.recv(1 << 16)
             while not answer.endswith(b"}"):  # the answer is one JSON object
-                answer += http.recv(1 << 16) or b"}"
+                answer += (more := http.recv(1 << 16))
+                assert more, "an answer is whole"
             end = time.perf_counter()
             assert answer.startswith(b"HTTP/1.1 200"), "a question without fault has an answer"
             if turn >= 2:  # the first two fill the caches

@@ -70,7 +70,9 @@ class TorchEngine:
         self._running: list[Request] = []
         self._batch = Batch(self._model)
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._begun = threading.Event()
         self._thread.start()
+        self._begun.wait()
 
     @property
     def context_length(self) -> int:
@@ -157,6 +159,7 @@ class TorchEngine:
     def _serve(self) -> None:
         if self._threads is not None:
             compute_here_with(self._threads)
+        self._begun.set()
         with torch.inference_mode():
             while self._wait_for_work():
                 try:

@@ -6,6 +6,8 @@ import threading
 
 import torch
 
+_turn = threading.Lock()
+
 
 def compute_here_with(threads: int) -> None:
     """From now on torch computes with so many threads where the calling thread asks for it; others keep theirs.
@@ -13,8 +15,11 @@ def compute_here_with(threads: int) -> None:
     `torch.set_num_threads` sets two numbers: that of the thread that calls it, and the one with which every
     thread begins that has not computed yet. The second is put back, by a thread that does nothing else.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    other = threading.Thread(target=torch.set_num_threads, args=(before,))
-    other.start()
-    other.join()
+    with _turn:
+        before = (
+            torch.get_num_threads()
+        )  # called here, it also makes torch take no other number for this thread
+        torch.set_num_threads(threads)
+        other = threading.Thread(target=torch.set_num_threads, args=(before,))
+        other.start()
+        other.join()

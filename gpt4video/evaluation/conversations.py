@@ -17,6 +17,7 @@ from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Text
 from gpt4video.shapes.judge import judge
 from gpt4video.shapes.language.describe import full_request, pick, prompt
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, refuses, sample_dialogue
+from gpt4video.shapes.language.limits import FOREIGN
 from gpt4video.shapes.language.questions import judge_answer
 from gpt4video.shapes.language.refer import canonical
 from gpt4video.shapes.language.systems import SYSTEMS
@@ -204,6 +205,12 @@ TALKS: dict[str, Talk] = {
         _last(lambda t: t.act == "decline"),
         lambda turn, answer: {"decline/impossible": declines(answer)},
         ("decline/impossible",),
+    ),
+    "foreign": Talk(
+        {"foreign": 1.0},
+        _last(lambda t: t.text == FOREIGN),
+        lambda turn, answer: {"decline/foreign": declines(answer)},
+        ("decline/foreign",),
     ),
     "smalltalk": Talk(
         {"smalltalk": 1.0},

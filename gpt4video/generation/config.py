@@ -58,6 +58,9 @@ class DrawerConfig:
     """Denoising steps unless told."""
     max_steps: int = 100
     """Most denoising steps it will take."""
+    stuck_seconds: float = 120.0
+    """A drawing that is told to stop and has not by then counts as hanging, and the drawer as broken: longer
+    than any step takes, the decoding at the end among them."""
     guidance: float | None = None
     """Classifier-free guidance scale unless told."""
     negative_prompt: str | None = None
@@ -74,7 +77,16 @@ class DrawerConfig:
     """From latents to colours, for the pictures shown while it draws; None shows none."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "height", "num_frames", "fps", "steps", "max_steps", "enlarge"):
+        for name in (
+            "width",
+            "height",
+            "num_frames",
+            "fps",
+            "steps",
+            "max_steps",
+            "enlarge",
+            "stuck_seconds",
+        ):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise InputError(f"{name} must be above 0, got {value}.", param=name)

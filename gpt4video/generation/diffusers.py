@@ -20,6 +20,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from diffusers import AnimateDiffPipeline, DiffusionPipeline, MotionAdapter
 from diffusers import __version__ as diffusers_version
 from numpy.typing import NDArray
 
-from gpt4video.errors import ConfigError, GenerationFailed, InputError
+from gpt4video.errors import ConfigError, DrawerHangs, GenerationFailed, InputError
 from gpt4video.generation.config import DrawerConfig
 from gpt4video.generation.pipelines import accepts, frames_misfit, native, size_misfit
 from gpt4video.generation.preview import enlarge, preview
@@ -42,8 +43,8 @@ DTYPE = "dtype" if tuple(map(int, diffusers_version.split(".")[:2])) >= (0, 40) 
 """The loading option's name; 0.40 renamed it."""
 
 
-STUCK_SECONDS = 120.0
-"""How long a drawing that is to stop may take to the end of its step before it counts as stuck."""
+LOOK_SECONDS = 1.0
+"""How often who waits for a turn looks whether the drawing before hangs."""
 
 
 class _Left(Exception):
@@ -92,7 +93,6 @@ class DiffusersDrawer:
         )
         pipe.set_progress_bar_config(disable=True)
         keep_prompts_out_of_logs(pipe)
-        self.stuck_seconds = STUCK_SECONDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drawer")
         self._asker: _Asker | None = None  # whose drawing is under way
 
@@ -128,10 +128,10 @@ class DiffusersDrawer:
 
     @property
     def alive(self) -> bool:
-        """Whether anything can be drawn: not while a drawing that was to stop hangs, as a broken device may."""
+        """Whether anything can be drawn: not while a drawing that was to stop hangs, as on a broken device."""
         asker = self._asker
         left = asker.left if asker else None
-        return left is None or time.monotonic() - left < self.stuck_seconds
+        return left is None or time.monotonic() - left < self._config.stuck_seconds
 
     def check(self, options: DrawOptions) -> None:
         """Raise `InputError` naming what fits, when these options cannot be drawn."""
@@ -156,11 +156,10 @@ class DiffusersDrawer:
         """`Step(0, n)` when its turn comes, a `Step` after each of n steps, then the `Drawing`.
 
         Closing the iterator takes it out of the queue, or stops it before its next step. Raises `InputError`
-        for options that do not fit and `GenerationFailed` when the pipeline breaks or hangs.
+        for options that do not fit, `GenerationFailed` when the pipeline breaks, and `DrawerHangs` where an
+        earlier drawing never ends.
         """
         self.check(request.options)
-        if not self.alive:
-            raise GenerationFailed("The drawer hangs in an earlier drawing.")
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[Step | None] = asyncio.Queue()
         asker = _Asker()
@@ -182,8 +181,17 @@ class DiffusersDrawer:
         except RuntimeError as error:
             raise GenerationFailed("The drawer is closed.") from error
         drawing.add_done_callback(lambda _: steps.put_nowait(None))
+
+        async def next_step() -> Step | None:
+            while True:
+                if self._asker is not asker and not self.alive:
+                    raise DrawerHangs("The drawer hangs in an earlier drawing; try again later.")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        return await steps.get()
+
         try:
-            while (step := await steps.get()) is not None:
+            while (step := await next_step()) is not None:
                 yield step
             if drawing.cancelled():
                 raise GenerationFailed("The drawer was closed before this video was drawn.")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpt4video.shapes.foreign import paint
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, Scene
 
 FPS = 8.0
@@ -109,8 +110,11 @@ def render(
     style = style or Style()
     times = frame_times(scene.duration, FPS) if times is None else times
     side = min(width, height)
-    frames = np.empty((len(times), height, width, 3), np.float32)
-    frames[:] = np.array(style.palette.get(scene.background, BACKGROUNDS[scene.background]), np.float32)
+    if scene.foreign is not None:
+        frames = paint(scene.foreign, times, width, height)
+    else:
+        frames = np.empty((len(times), height, width, 3), np.float32)
+        frames[:] = np.array(style.palette.get(scene.background, BACKGROUNDS[scene.background]), np.float32)
     if style.gradient:
         ys, xs = np.mgrid[0:height, 0:width] / side - 0.5
         ramp = np.cos(style.gradient_angle) * xs + np.sin(style.gradient_angle) * ys

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gpt4video.shapes.foreign import Foreign, sample_foreign
+
 Part = Literal["training", "validation", "test"]
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
@@ -157,6 +159,8 @@ class Scene:
     """The last object passes in front of the first one."""
     order: bool = False
     """Two objects move one after the other; the one with the earlier window moves first."""
+    foreign: Foreign | None = None
+    """What is shown in the place of objects and a background that can be named."""
 
     @property
     def event(self) -> Thing | None:
@@ -206,16 +210,24 @@ class Mix:
     """Shortest and longest video, in seconds."""
     background: str | None = None
     """The background, or None for any."""
+    foreign: bool = False
+    """Whether something else than objects is shown."""
 
 
 DRAWN = Mix(events=0.0, order=0.0)
 """What the drawer learns: two seconds, no events."""
 POSTED = Mix(durations=(1.0, 6.0))
 """What people post."""
+FOREIGN = replace(POSTED, foreign=True)
+"""What people post, too: videos of anything else."""
+UNKNOWN = "unknown"
+"""The background of a foreign video."""
 
 
 def sample_scene(rng: np.random.Generator, part: Part = "training", mix: Mix = POSTED) -> Scene:
-    """A random scene whose colour x shape x motion triples all belong to `part`."""
+    """A random scene whose colour x shape x motion triples all belong to `part`; a foreign one has none."""
+    if mix.foreign:
+        return Scene((), UNKNOWN, float(rng.uniform(*mix.durations)), foreign=sample_foreign(rng, part))
     count = int(rng.choice(3, p=np.array(mix.counts) / sum(mix.counts))) + 1
     kind = rng.random() if count == 2 else 1.0  # decided once, or crowded scenes would become rare
     while True:

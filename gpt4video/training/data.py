@@ -87,6 +87,16 @@ class Pool:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    def __add__(self, other: Pool) -> Pool:
+        """The clips of both, whose shards are whole."""
+        return Pool(
+            [*self.shards, *other.shards],
+            np.concatenate([self.times, other.times]),
+            np.concatenate([self.counts, other.counts]),
+            np.concatenate([self.aspects, other.aspects]),
+            [*self.scenes, *other.scenes],
+        )
+
     def frames(self, index: int) -> NDArray[np.uint8]:
         """(T, 64, 64, 3), zeros after the last frame."""
         return self.shards[index // SHARD][index % SHARD]
@@ -97,7 +107,8 @@ class Pool:
     ) -> Pool:
         """The first `count` clips of a part (rounded up to whole shards), made where they are missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{part}-{seed}-{i:04d}" for i in range(-(-count // SHARD))]
+        name = f"{'foreign-' * mix.foreign}{part}-{seed}"
+        paths = [folder / f"{name}-{i:04d}" for i in range(-(-count // SHARD))]
         missing = [
             (path, part, np.random.default_rng([seed, len(part), i]), mix)
             for i, path in enumerate(paths)

@@ -92,7 +92,8 @@ def facts_of(scenes: list[Scene]) -> Facts:
             if scene.first is not None:
                 fields["order"][b, k] = int(scene.things[scene.first] is not thing)
     names = list(BACKGROUNDS)
-    return Facts(present, fields, path, torch.tensor([names.index(s.background) for s in scenes]))
+    grounds = [UNKNOWN if s.foreign else names.index(s.background) for s in scenes]
+    return Facts(present, fields, path, torch.tensor(grounds))
 
 
 class FactsHead(nn.Module):

@@ -96,9 +96,7 @@ class NativeLanguageModel:
         """Starts an engine for `model`: see `TorchEngine` for the numbers. `close()` ends it."""
         self._model, self._tokenizer = model, tokenizer
         stops = [tokenizer.convert_tokens_to_ids(tag) for tag in (END, EOS)]
-        self.engine = TorchEngine(
-            model, stops, max_batch=max_batch, max_waiting=max_waiting, threads=threads
-        )
+        self.engine = TorchEngine(model, stops, max_batch=max_batch, max_waiting=max_waiting, threads=threads)
         self._video_id: int = tokenizer.convert_tokens_to_ids(VIDEO)
         self._longest_token = max(map(len, tokenizer.get_vocab()))
         # One reader at a time: a fast tokenizer keeps state between its calls.
@@ -117,9 +115,7 @@ class NativeLanguageModel:
     ) -> NativeLanguageModel:
         """Open a folder with a model and its tokenizer. Raises `ConfigError` where it is incomplete."""
         model, tokenizer = open_language_model(Path(folder), dtype)
-        return cls(
-            model.to(device), tokenizer, max_batch=max_batch, max_waiting=max_waiting, threads=threads
-        )
+        return cls(model.to(device), tokenizer, max_batch=max_batch, max_waiting=max_waiting, threads=threads)
 
     @property
     def context_length(self) -> int:

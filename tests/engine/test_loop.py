@@ -1,7 +1,6 @@
 """The engine: batched tokens equal those of `generate`, and every way to end a request ends it."""
 
 import asyncio
-import threading
 import time
 from contextlib import aclosing
 
@@ -10,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gpt4video.engine import TorchEngine
-from gpt4video.errors import Busy, ConfigError, ContextTooLong, Gpt4VideoError, InputError
+from gpt4video.errors import Busy, ContextTooLong, Gpt4VideoError, InputError
 from gpt4video.messages import SamplingParams
 from gpt4video.models import BackboneConfig, BackboneForCausalLM
 from gpt4video.stages import listener
@@ -124,28 +123,6 @@ async def test_joining_and_leaving_in_the_middle_changes_nothing(engine, model):
     assert second[0] == alone(model, prompt(70, seed=70), 40)
     assert third[0] == alone(model, prompt(2, seed=2), 90)
     assert engine.stats().aborted == 1
-
-
-async def test_it_computes_with_threads_of_its_own_and_others_keep_theirs(model):
-    def threads_of_another():
-        heard: list[int] = []
-        (other := threading.Thread(target=lambda: heard.append(torch.get_num_threads()))).start()
-        other.join()
-        return heard[0]
-
-    before, heard = torch.get_num_threads(), []
-    hook = model.register_forward_pre_hook(lambda *_: heard.append(torch.get_num_threads()))
-    engine = TorchEngine(model, threads=3)
-    await reply(engine, prompt(5), max_tokens=2)
-    engine.close()
-    hook.remove()
-    assert set(heard) == {3}
-    assert torch.get_num_threads() == threads_of_another() == before
-
-
-def test_no_threads_at_all_are_refused(model):
-    with pytest.raises(ConfigError, match="at least one, got 0"):
-        TorchEngine(model, threads=0)
 
 
 async def test_embeddings_are_read_like_the_ids_they_stand_for(engine, model):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from gpt4video.shapes.language import asking, harm, limits, smalltalk, viewing, wishes, wordings
 from gpt4video.shapes.language import drawing as drawing_module
 from gpt4video.shapes.language.describe import BARE, CAPTIONS, RELATIONS, SIZE_WORDS, Request, Wanted, pick
-from gpt4video.shapes.language.judge import QA, VOCABULARY, Key
+from gpt4video.shapes.language.judge import QA, VOCABULARY, Key, facts
 from gpt4video.shapes.language.questions import KINDS, judge_answer, questions, sample_question
 from gpt4video.shapes.world import COLORS, SHAPES, sample_scene
 
@@ -46,7 +46,8 @@ def test_answers_to_other_questions_are_wrong():
         if family in ("nothing", "side", "object", "object_by_color"):
             continue
         for qa, other in pairwise(group):
-            if set(qa.key.right) != set(other.key.right) and family not in ("becomes",):
+            same = set(qa.key.right) == set(other.key.right) and qa.key.parts == other.key.parts
+            if not same and family not in ("becomes",):
                 assert judge_answer(qa, other.answer) is False, (kind, qa, other.answer)
 
 
@@ -124,6 +125,8 @@ JUDGED = [
             "It is moving left.",
             "The star is red. It is moving right.",
             "The star is blue. It is moving left.",
+            "The star is red. It is blue and is moving left.",
+            "The star is red. It is moving left. It is blue.",
             "",
         ),
     ),
@@ -275,6 +278,27 @@ def test_yes_and_no_are_equally_likely():
         for _ in range(6):
             said[sample_question(scene, rng, "training", "yesno").key.right[0]] += 1
     assert 0.46 < said["yes"] / said.total() < 0.54
+
+
+def test_two_questions_in_one_ask_for_every_pair_of_traits_and_give_none_away():
+    rng, pairs = np.random.default_rng(9), Counter()
+    for _ in range(1500):
+        scene = sample_scene(rng, "training")
+        qa = sample_question(scene, rng, "training", "double")
+        if qa is None:
+            continue
+        families = [key.family for key in qa.key.parts]
+        pairs[min(2, len(scene.things)), *families] += 1
+        said = {(f.family, f.value) for f in facts(qa.question)}
+        for key in qa.key.parts:
+            if key.family in ("color", "shape") and " or " not in qa.question:
+                assert (key.family, key.right[0]) not in said, qa
+        traits = {"color", "shape", "motion", "size", "speed"}
+        if traits >= set(families):
+            values = dict(zip(families, (key.right[0] for key in qa.key.parts), strict=True))
+            assert any(all(getattr(t, f) == v for f, v in values.items()) for t in scene.things), qa
+    for many in (1, 2):
+        assert all(pairs[many, a, b] for a, b in permutations(traits, 2)), pairs
 
 
 def test_one_seed_asks_the_same():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpt4video.shapes.world import part_of
+from gpt4video.shapes.world import FOREIGN, part_of
 from gpt4video.training import data
 from gpt4video.training.data import Pool, post
 
@@ -25,6 +25,14 @@ def test_a_pool_grows_without_changing(tmp_path):
     first = Pool.make(tmp_path, "training", 6)
     before = first.frames(3).copy()
     assert np.array_equal(Pool.make(tmp_path, "training", 12).frames(3), before)
+
+
+def test_foreign_clips_stand_beside_the_others(tmp_path):
+    pool = Pool.make(tmp_path, "training", 6)
+    both = pool + Pool.make(tmp_path, "training", 12, mix=FOREIGN)
+    assert len(both) == 18 and [s.foreign is None for s in both.scenes] == [True] * 6 + [False] * 12
+    assert np.array_equal(both.frames(3), pool.frames(3))
+    assert both.frames(9).std() > 0 and (both.counts > 0).all() and len(both.times) == 18
 
 
 def test_training_clips_hold_no_held_out_triple(tmp_path):

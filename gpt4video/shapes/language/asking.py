@@ -1829,7 +1829,6 @@ DOUBLE = (
     "{a} and also {b}?",
     "{a}, and also {b}?",
     "{a}? And also {b}?",
-    "{a} plus {b}?",
     "{a} and then {b}?",
     "{a}; {b}?",
     "{a}, {b}?",
@@ -1913,7 +1912,7 @@ _IT_FIRST = re.compile(r"^it[:,] ")
 def put(rng: np.random.Generator, template: str, **words: str) -> str:
     """A filled template, with a lead now and then, typed as people type."""
     text = template.format(**words)
-    text = _IT_FIRST.sub("", _OF_IT.sub(lambda m: f"its {m[1]}", text))
+    text = _IT_FIRST.sub("", _OF_IT.sub(lambda m: f"its {m[1].lower()}", text))
     lead = LEADS[int(rng.integers(len(LEADS)))]
     text = text[:1].upper() + text[1:] if not lead or lead.endswith("! ") else text[:1].lower() + text[1:]
     return casual(rng, lead + text)

@@ -24,6 +24,8 @@ from gpt4video.shapes.world import Part, Scene, sample_scene
 
 def shown(scene: Scene) -> str:
     """All that a video shows, in words: what its frames will say later."""
+    if scene.foreign:
+        return scene.background
     happens = f"; {event_phrase(scene.event)}" if scene.event else ""
     if scene.first is not None:
         first = scene.things[scene.first]

@@ -20,14 +20,21 @@ import numpy as np
 from gpt4video.shapes.language import harm, limits
 from gpt4video.shapes.language.changes import change
 from gpt4video.shapes.language.describe import pick
-from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
+from gpt4video.shapes.language.drawing import (
+    RECREATE,
+    draw_one,
+    draw_some,
+    edit_drawn,
+    edit_posted,
+    wish,
+)
 from gpt4video.shapes.language.harm import refuses
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
 from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
-from gpt4video.shapes.world import Mix, Part, Scene, sample_scene
+from gpt4video.shapes.world import FOREIGN, Mix, Part, Scene, sample_scene
 
 __all__ = ["WRITERS", "Act", "Dialogue", "Turn", "drawing", "refuses", "sample_dialogue"]
 
@@ -70,6 +77,36 @@ def _decline(t: Talk) -> None:
     said, reply = limits.impossible(t.rng, t.part)
     t.says(t.casual(said))
     t.replies(reply, "decline")
+
+
+def _foreign(t: Talk) -> None:
+    """A video of anything else: whatever is asked of it, nothing is made up. Before or after it, another."""
+    toss = t.rng.random()
+    if toss < 0.12:
+        one_video(t)
+    elif toss < 0.2:
+        draw_one(t)
+    videos = t.posts(FOREIGN)
+    for _ in range(int(t.rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))):
+        toss = t.rng.random()
+        if toss < 0.3:
+            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, "describe")
+        else:
+            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part)
+        assert asked is not None, "every scene can be described"
+        text = asked.question
+        if toss > 0.85:
+            text, _ = change(wish(t), t.rng, t.part, posted=True)
+        elif toss > 0.78:
+            text = t.casual(pick(t.rng, RECREATE, t.part))
+        t.says(text, videos)
+        t.replies(limits.FOREIGN, "decline")
+        videos = ()
+    toss = t.rng.random()
+    if toss < 0.2:
+        draw_one(t)
+    elif toss < 0.35:
+        one_video(t)
 
 
 def _unsafe(t: Talk) -> None:
@@ -126,6 +163,7 @@ WRITERS: dict[str, tuple[float, Callable[[Talk], object]]] = {
     "edit_posted": (0.11, edit_posted),
     "smalltalk": (0.04, _smalltalks),
     "impossible": (0.06, _impossible),
+    "foreign": (0.03, _foreign),
     "unsafe": (0.04, _unsafe),
     "contrast": (0.015, _contrast),
     "mixed": (0.045, _mixed),

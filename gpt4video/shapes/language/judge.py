@@ -363,11 +363,7 @@ def _nothing(key: Key, reply: str) -> bool:
 
 
 def _double(key: Key, reply: str) -> bool:
-    """A sentence for each question, in their order; or both in one."""
-    said = re.split(r"(?<=[.!?])\s+", reply, maxsplit=1)
-    each = zip(key.parts, said, strict=False)
-    if len(said) == len(key.parts) and all(JUDGES[part.family](part, words) for part, words in each):
-        return True
+    """What each of the questions wants, and nothing that one of them forbids."""
     return all(JUDGES[part.family](part, reply) for part in key.parts)
 
 

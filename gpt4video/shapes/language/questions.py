@@ -62,10 +62,11 @@ def _attribute(
     named: Named | None = None,
 ) -> QA | None:
     """A question about one object; `says` holds `{o}` where the answer names it."""
+    alone = named is None and len(scene.things) == 1
     named = named or refer(scene, index, rng, avoid=family)
     if named is None:
         return None
-    if len(scene.things) == 1 and family in asking.TERSE and rng.random() < 0.15:
+    if alone and family in asking.TERSE and rng.random() < 0.15:
         templates = asking.TERSE[family]
     question = asking.put(rng, pick(rng, templates, part), o=named.asked)
     allowed = tuple(c for c in COLORS if family == "color" and c in question)
@@ -468,13 +469,13 @@ def double(scene: Scene, rng: Rng, part: Part) -> QA | None:
     """
     index = any_thing(scene, rng)
     kinds = [list(OF_ONE)[int(k)] for k in rng.permutation(len(OF_ONE))[:2]]
-    named = refer(scene, index, rng, avoid=kinds[0])
+    named = refer(scene, index, rng, avoid=tuple(kinds))
     whole, listed = rng.random() < 0.2, rng.random() < 0.3
     one = OF_ONE[kinds[0]](scene, rng, part, index, named)
-    two = OF_ONE[kinds[1]](scene, rng, part, index, IT if listed or rng.random() < 0.8 else None)
+    two = OF_ONE[kinds[1]](scene, rng, part, index, IT if listed or rng.random() < 0.8 else named)
     if whole:
         two = (background, count)[int(rng.integers(2))](scene, rng, part)
-    if named is None or one is None or two is None or two.key.right[0] in named.said:
+    if named is None or one is None or two is None:
         return None
     if listed and not whole:
         x, y = (word(rng, asking.TRAITS[kind]) for kind in kinds)
@@ -524,7 +525,7 @@ KINDS: dict[str, tuple[Ask, ...]] = {
         yesno.alike,
     ),
     "describe": (describe, describe, objects),
-    "double": (double, double, double),
+    "double": (double, double, double),  # tried again where the object lacks a trait
 }
 """The ways to ask each kind of question."""
 WEIGHTS = {"yesno": 2.5, "order": 4.0, "event": 2.0, "relation": 1.5, "motion": 1.5}

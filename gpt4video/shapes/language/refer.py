@@ -208,8 +208,11 @@ class Named(NamedTuple):
 THINGS = ("object", "object", "object", "shape", "thing", "thing", "figure", "item", "one", "one")
 
 
-def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "") -> Named | None:
+def refer(
+    scene: Scene, index: int, rng: np.random.Generator, avoid: str | tuple[str, ...] = ""
+) -> Named | None:
     """Words that mean this object and no other, without giving away `avoid`; None where there are none."""
+    shunned = {avoid} if isinstance(avoid, str) else {*avoid}
     thing = scene.things[index]
     others = [t for i, t in enumerate(scene.things) if i != index]
     alone = not others
@@ -217,30 +220,30 @@ def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "") -
     recolors = thing.event == "recolors"
     if alone:
         ways += ["it", "it", "the"]
-    if avoid != "shape" and all(t.shape != thing.shape for t in others):
+    if "shape" not in shunned and all(t.shape != thing.shape for t in others):
         ways += ["shape"] * 4
-    if avoid != "color" and not recolors:
+    if "color" not in shunned and not recolors:
         ways += ["color"] * (1 if alone else 3)
-        if avoid != "shape":
+        if "shape" not in shunned:
             ways += ["noun"] * (1 if alone else 3)
     if not alone:
-        if avoid not in ("motion", "side") and all(t.motion != thing.motion for t in others):
+        if shunned.isdisjoint(("motion", "side")) and all(t.motion != thing.motion for t in others):
             ways += ["motion"] * 2
         if (
-            avoid != "size"
+            "size" not in shunned
             and all(t.sized for t in scene.things)
             and all(t.size != thing.size for t in others)
         ):
             ways.append("size")
-        if avoid not in ("speed", "side") and len(others) == 1 and thing.travels and others[0].travels:
+        if shunned.isdisjoint(("speed", "side")) and len(others) == 1 and thing.travels and others[0].travels:
             ways += ["speed"] * (others[0].speed != thing.speed)
-        if avoid not in ("event", "side") and thing.event and not recolors:
+        if shunned.isdisjoint(("event", "side")) and thing.event and not recolors:
             ways += ["event"] * 2
-        if avoid not in ("order", "side") and scene.order:
+        if shunned.isdisjoint(("order", "side")) and scene.order:
             ways.append("order")
-        if avoid != "side":
+        if "side" not in shunned:
             ways += [w for w in ("left", "right", "above", "below") if at_side(scene, index, w)]
-    if not ways and recolors and avoid not in ("shape", "color"):
+    if not ways and recolors and shunned.isdisjoint(("shape", "color")):
         ways = ["noun"]
     if not ways:
         return None
@@ -275,7 +278,7 @@ def refer(scene: Scene, index: int, rng: np.random.Generator, avoid: str = "") -
     else:
         asked, said = SIDES[way]
         named = Named(word(rng, asked).format(what=what), said)
-    if alone and avoid != "shape":
+    if alone and "shape" not in shunned:
         return Named(named.asked, f"the {thing.shape}")
     return Named(named.asked, "it") if alone else named
 

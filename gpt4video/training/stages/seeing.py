@@ -26,7 +26,7 @@ from gpt4video.shapes import views
 from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
 from gpt4video.shapes.language.drawing import POSTED_TO_COPY
 from gpt4video.shapes.language.notes import LINES
-from gpt4video.shapes.world import POSTED, Mix, Part, Scene
+from gpt4video.shapes.world import FOREIGN, POSTED, Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool, fingerprint
 from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
 from gpt4video.training.facts import Facts, FactsHead, facts_of
@@ -73,6 +73,8 @@ class InstructStage:
 
     clips: int = 7000
     """Clips of the pool."""
+    foreign: int = 1000
+    """Clips beside them that show anything else."""
     batch: int = 24
     """Conversations in a step."""
     quiz: int = 24
@@ -156,7 +158,8 @@ class Posting:
 def allows(mix: Mix, scene: Scene) -> bool:
     """Whether a scene of the pool is one of those that a mix is made of."""
     return (
-        (mix.events > 0 or not scene.event)
+        mix.foreign == (scene.foreign is not None)
+        and (mix.events > 0 or not scene.event)
         and (mix.order > 0 or not scene.order)
         and mix.background in (None, scene.background)
     )
@@ -283,8 +286,8 @@ class SeeingTask:
 
     def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
         """Conversations about one clip: questions, and changes to it."""
-        only = int(rng.integers(len(self.views)))
-        scene = self.views[only].scene
+        while (scene := self.views[only := int(rng.integers(len(self.views)))].scene).foreign:
+            pass  # nothing of it can be asked
         edits = stage.edits if allows(POSTED_TO_COPY, scene) else 0.0
         terse = stage.terse if len(scene.things) > 1 else 0.0
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
@@ -376,6 +379,8 @@ def train(
 ) -> None:
     """Train and save to `parts.abstractor`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips, workers=stage.loop.workers)
+    if isinstance(stage, InstructStage) and stage.foreign:
+        pool += Pool.make(pools, "training", stage.foreign, mix=FOREIGN, workers=stage.loop.workers)
     task = SeeingTask(stage, parts, pool, pools, layer)
     run(task, stage.loop, folder, resume=resume)
     if isinstance(stage, AbstractorStage):

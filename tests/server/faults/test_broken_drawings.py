@@ -6,9 +6,15 @@ for whoever can draw it.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -76,34 +82,89 @@ def test_a_drawing_whose_thread_breaks_has_failed_and_the_next_is_drawn(broken, 
     assert http.get("/health").status_code == 200
 
 
-def test_a_drawing_that_hangs_has_failed_and_what_waits_is_kept():
+@contextmanager
+def hanging(**settings) -> Iterator[tuple[httpx2.Client, Callable[[], None]]]:
+    """A server whose drawer hangs in its first drawing, and what lets it go on."""
     assistant, pipe, goes_on = make_assistant(), tiny.animatediff(), threading.Event()
-    drawer = DiffusersDrawer(pipe, DrawerConfig(width=32, height=32, num_frames=2, steps=2))
-    drawer.stuck_seconds = 0.2
-    hook = pipe.unet.register_forward_pre_hook(lambda *_: goes_on.wait(120) and None)
-    assistant.drawer = drawer
-    app = create_app(assistant, Settings(drawing_seconds=0.3))
-    with running(app) as url, httpx2.Client(base_url=url, timeout=60) as http:
-
-        def begun():
-            return http.post("/v1/videos", json={"prompt": "a red circle"}).json()["id"]
-
-        def status(id):
-            return http.get(f"/v1/videos/{id}").json()["status"]
-
-        hanging = begun()
-        until(lambda: status(hanging) == "failed", 60)
-        assert http.get(f"/v1/videos/{hanging}").json()["error"]["code"] == "timeout"
-        until(lambda: http.get("/health").status_code == 503, 60)
-        assert "drawer" in http.get("/health").json()["error"]["message"]
-        body = {"messages": [{"role": "user", "content": "Draw a red circle"}]}
-        [video] = http.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["videos"]
-        assert (video["status"], video["error"]["code"]) == ("failed", "generation_failed")
-        waiting = begun()
-        time.sleep(1.5)  # longer than it would take to begin, and to fail
-        assert status(waiting) == "queued"
-        hook.remove()
+    config = DrawerConfig(width=32, height=32, num_frames=2, steps=2, stuck_seconds=0.2)
+    assistant.drawer = drawer = DiffusersDrawer(pipe, config)
+    pipe.unet.register_forward_pre_hook(lambda *_: goes_on.wait(120) and None)
+    try:
+        with (
+            running(create_app(assistant, Settings(**settings))) as url,
+            httpx2.Client(base_url=url, timeout=60) as http,
+        ):
+            yield http, goes_on.set
+            goes_on.set()
+    finally:
         goes_on.set()
-        until(lambda: status(waiting) == "completed", 60)
+        drawer.close()
+
+
+def begun(http: httpx2.Client) -> Callable[[], dict[str, object]]:
+    id = http.post("/v1/videos", json={"prompt": "a red circle"}).json()["id"]
+    return lambda: http.get(f"/v1/videos/{id}").json()
+
+
+def test_a_drawing_that_hangs_has_failed_and_what_waits_is_kept():
+    with hanging(drawing_seconds=3.0) as (http, go_on):
+        stuck, waiting = begun(http), begun(http)
+        until(lambda: stuck()["status"] == "failed", 60)
+        assert stuck()["error"]["code"] == "timeout"
+        until(lambda: http.get("/health").status_code == 503, 60)
+        assert "drawer hangs" in http.get("/health").json()["error"]["message"]
+        video = chatted(http)
+        assert (video["status"], video["error"]["code"]) == ("failed", "drawer_unavailable")
+        time.sleep(4)  # longer than a drawing may take
+        assert waiting()["status"] == "queued"
+        go_on()
+        until(lambda: waiting()["status"] == "completed", 60)
         assert http.get("/health").status_code == 200
-    drawer.close()
+
+
+def test_a_chat_that_waits_behind_a_drawing_that_hangs_is_told():
+    with hanging() as (http, _), ThreadPoolExecutor() as threads:
+        stuck = begun(http)
+        until(lambda: stuck()["status"] == "in_progress", 60)
+        video = threads.submit(chatted, http)
+        time.sleep(0.5)
+        http.post(f"/v1/videos/{stuck()['id']}/cancel")
+        assert video.result(60)["error"]["code"] == "drawer_unavailable"
+
+
+HANGING = """
+import sys, threading
+from web_stand_ins import make_assistant
+from gpt4video.generation import DiffusersDrawer, DrawerConfig
+from server import cli
+from tests.generation import tiny
+
+assistant, pipe = make_assistant(), tiny.animatediff()
+config = DrawerConfig(width=32, height=32, num_frames=2, steps=2, stuck_seconds=0.2)
+assistant.drawer = DiffusersDrawer(pipe, config)
+pipe.unet.register_forward_pre_hook(lambda *_: threading.Event().wait())
+cli.loader = lambda config: lambda: assistant
+sys.exit(cli.main(["serve", "--port", "0", "--data", sys.argv[1]]))
+"""
+
+
+def test_a_server_whose_drawer_hangs_ends_all_the_same(tmp_path):
+    here = Path(__file__).resolve().parents[1]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)]),
+        "GPT4VIDEO_DRAWING_SECONDS": "0.5",
+        "GPT4VIDEO_DRAIN_SECONDS": "1",
+    }
+    command = [sys.executable, "-c", HANGING, str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            url = process.stderr.readline().split()[3]
+            with httpx2.Client(base_url=url, timeout=60) as http:
+                until(lambda: http.get("/ready").status_code == 200, 60)
+                begun(http)
+                until(lambda: http.get("/health").status_code == 503, 60)
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
