@@ -105,7 +105,7 @@ class Drawing:
 
 
 def alive(part: object) -> bool:
-    """Whether a part of an assistant works, as far as it can tell: parts that may end or hang have `alive`."""
+    """Whether a part of an assistant works, as far as it knows: parts that may end or hang have `alive`."""
     return bool(getattr(part, "alive", True))
 
 

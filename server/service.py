@@ -265,7 +265,7 @@ class Service:
         return not alive(getattr(self._assistant, "drawer", None))
 
     async def faults(self) -> list[str]:
-        """What is broken and will hardly mend by itself, in words for an operator; empty where all is well."""
+        """What is broken and hardly mends by itself, in words for an operator; empty where all is well."""
         found = list(self.jobs.faults)
         for name, fault in (("language_model", "has ended"), ("drawer", "hangs")):
             if not alive(getattr(self._assistant, name, None)):

@@ -52,7 +52,7 @@ class TorchEngine:
         max_batch      most requests that decode together
         max_waiting    most requests that wait for a place; more get `Busy`
         prefill_chunk  most prompt tokens read in one forward pass
-        threads        processor threads of a forward pass (None: torch's own number); other threads keep theirs
+        threads        processor threads of a forward pass (None: torch's own number); others keep theirs
         """
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: a forward pass takes at least one, got {threads}.")

@@ -10,7 +10,7 @@ _turn = threading.Lock()
 
 
 def compute_here_with(threads: int) -> None:
-    """From now on torch computes with so many threads where the calling thread asks for it; others keep theirs.
+    """From now on torch computes with so many threads for the thread that calls this; others keep theirs.
 
     `torch.set_num_threads` sets two numbers: that of the thread that calls it, and the one with which every
     thread begins that has not computed yet. The second is put back, by a thread that does nothing else.

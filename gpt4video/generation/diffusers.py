@@ -128,7 +128,7 @@ class DiffusersDrawer:
 
     @property
     def alive(self) -> bool:
-        """Whether anything can be drawn: not while a drawing that was to stop hangs, as on a broken device."""
+        """Whether anything can be drawn: not while a drawing that is to stop hangs, as on a broken device."""
         asker = self._asker
         left = asker.left if asker else None
         return left is None or time.monotonic() - left < self._config.stuck_seconds

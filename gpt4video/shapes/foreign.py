@@ -171,7 +171,7 @@ def glow(rng: Rng, seconds: Array, height: int, width: int) -> Array:
 
 
 def face(rng: Rng, seconds: Array, height: int, width: int) -> Array:
-    """One large rounded thing before a blurred room, with smaller ones inside it: a head, a cup, an animal."""
+    """One large round thing before a blurred room, with smaller ones inside it: a head, a cup, an animal."""
     y, x = np.mgrid[:height, :width] / height
     room = _pan(
         rng, _ramp(_octaves(rng, 2 * height, 2 * width, 0.5), _colors(rng, 4)), seconds, height, width

@@ -20,20 +20,14 @@ import numpy as np
 from gpt4video.shapes.language import harm, limits
 from gpt4video.shapes.language.changes import change
 from gpt4video.shapes.language.describe import pick
-from gpt4video.shapes.language.drawing import (
-    RECREATE,
-    draw_one,
-    draw_some,
-    edit_drawn,
-    edit_posted,
-    wish,
-)
+from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
 from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
+from gpt4video.shapes.language.wordings import RECREATE
 from gpt4video.shapes.world import FOREIGN, Mix, Part, Scene, sample_scene
 
 __all__ = ["WRITERS", "Act", "Dialogue", "Turn", "drawing", "refuses", "sample_dialogue"]

@@ -1,7 +1,7 @@
 """Whatever ends a drawing in its thread: that video has failed, the next is drawn, and the server lives.
 
-A thread that hangs cannot be ended: its video has failed all the same, /health says so, and what waits is kept
-for whoever can draw it.
+A thread that hangs cannot be ended: its video has failed all the same, /health says so, and what waits is
+kept for whoever can draw it.
 """
 
 from __future__ import annotations
