@@ -103,7 +103,7 @@ def serve(args: argparse.Namespace) -> int:
     settings = guarded(settings_of(args.settings, **given), args.host, args.allow_anonymous)
     with listen(args.host, args.port) as listener:
         from server.app import create_app
-        from server.process import Server
+        from server.process import LAST_SECONDS, Server
 
         logs.install(args.log_format)
         app = create_app(load, settings)
@@ -116,10 +116,11 @@ def serve(args: argparse.Namespace) -> int:
         # Told to stop by Ctrl-C, the server closes in order and then raises the signal again.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-        if app.state.service.drawer_hangs:
-            logging.shutdown()
-            os._exit(DONE)  # the interpreter would wait for its thread for ever
-    return DONE if server.started else FAILED
+    status = DONE if server.started else FAILED
+    if not app.state.service.drawer_ends(LAST_SECONDS):
+        logging.shutdown()
+        os._exit(status)  # the interpreter would wait for the drawer's thread for ever
+    return status
 
 
 def guarded(settings: Settings, host: str, anonymous: bool) -> Settings:

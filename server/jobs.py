@@ -164,21 +164,25 @@ class Jobs:
     async def _watched(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> None:
         with self._watch(record) as outcome:
             record = await self._draw(assistant, record, lease)
-            outcome.status = record.status
-            outcome.error = record.error["code"] if record.error else None
+            if record.finished:
+                outcome.status = record.status
+                outcome.error = record.error["code"] if record.error else None
 
     async def _draw(self, assistant: Assistant, record: VideoRecord, lease: Lease) -> VideoRecord:
         """From the start to its end, told in the record; the record as it was at last."""
         drawings = self._drawings(record.owner)
         drawings.adopt(record, lease)
         options = DrawOptions(record.seconds, record.size, record.steps, record.guidance, record.seed)
-        timer = asyncio.timeout(self._most_seconds)
+        timer, begun = asyncio.timeout(self._most_seconds), False
         try:
             async with timer, aclosing(assistant.draw(record.prompt or "", options)) as events:
                 async for event in events:
                     if isinstance(event, VideoFailed) and event.code == DrawerHangs.code:
                         await self._queue.give_back(lease)
                         break
+                    if isinstance(event, VideoProgress) and not begun:  # its turn has come
+                        begun = True
+                        timer.reschedule(asyncio.get_running_loop().time() + self._most_seconds)
                     if isinstance(event, VideoRequested | VideoProgress | VideoDone | VideoFailed):
                         record = await drawings.take(event)
         except Exception as error:

@@ -259,10 +259,12 @@ class Service:
         """How long a video with these options is."""
         return self.assistant.limits.seconds if draw.seconds is None else draw.seconds
 
-    @property
-    def drawer_hangs(self) -> bool:
-        """Whether nothing can be drawn here, for an earlier drawing never ends."""
-        return not alive(getattr(self._assistant, "drawer", None))
+    def drawer_ends(self, seconds: float) -> bool:
+        """Whether nothing is drawn any more within this time, once nobody wants it."""
+        drawer, end = getattr(self._assistant, "drawer", None), time.monotonic() + seconds
+        while not (idle := bool(getattr(drawer, "idle", True))) and time.monotonic() < end:
+            time.sleep(0.05)
+        return idle
 
     async def faults(self) -> list[str]:
         """What is broken and hardly mends by itself, in words for an operator; empty where all is well."""

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Collection
+from concurrent.futures import Future
 from typing import Any
 
 import torch
@@ -65,14 +66,13 @@ class TorchEngine:
         self._leaving: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._closing = False
-        self._threads = threads
         self._reading: Request | None = None  # these three belong to the thread
         self._running: list[Request] = []
         self._batch = Batch(self._model)
-        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
-        self._begun = threading.Event()
+        begun: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(threads, begun), name="engine", daemon=True)
         self._thread.start()
-        self._begun.wait()
+        begun.result()
 
     @property
     def context_length(self) -> int:
@@ -156,10 +156,14 @@ class TorchEngine:
 
     # The thread's side.
 
-    def _serve(self) -> None:
-        if self._threads is not None:
-            compute_here_with(self._threads)
-        self._begun.set()
+    def _serve(self, threads: int | None, begun: Future[None]) -> None:
+        try:
+            if threads is not None:
+                compute_here_with(threads)
+        except Exception as error:
+            begun.set_exception(ConfigError(f"threads: torch does not compute with {threads}: {error}"))
+            return
+        begun.set_result(None)
         with torch.inference_mode():
             while self._wait_for_work():
                 try:

@@ -16,9 +16,8 @@ def compute_here_with(threads: int) -> None:
     thread begins that has not computed yet. The second is put back, by a thread that does nothing else.
     """
     with _turn:
-        before = (
-            torch.get_num_threads()
-        )  # called here, it also makes torch take no other number for this thread
+        # Asked first: a thread that has not computed yet would take torch's own number later, over this one.
+        before = torch.get_num_threads()
         torch.set_num_threads(threads)
         other = threading.Thread(target=torch.set_num_threads, args=(before,))
         other.start()

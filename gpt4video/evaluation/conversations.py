@@ -17,7 +17,7 @@ from gpt4video.messages import Conversation, Drawn, Message, Part, Posted, Text
 from gpt4video.shapes.judge import judge
 from gpt4video.shapes.language.describe import full_request, pick, prompt
 from gpt4video.shapes.language.dialogues import Dialogue, Turn, refuses, sample_dialogue
-from gpt4video.shapes.language.limits import FOREIGN
+from gpt4video.shapes.language.limits import UNKNOWN_VIDEO
 from gpt4video.shapes.language.questions import judge_answer
 from gpt4video.shapes.language.refer import canonical
 from gpt4video.shapes.language.systems import SYSTEMS
@@ -108,6 +108,15 @@ def _last(matches: Callable[[Turn], bool], *, after: int = 0) -> Choose:
     def choose(dialogue: Dialogue, rng: np.random.Generator) -> int | None:
         found = [i for i, t in enumerate(dialogue.turns) if t.role == "assistant" and matches(t)]
         return found[-1] if len(found) > after else None
+
+    return choose
+
+
+def _first(matches: Callable[[Turn], bool]) -> Choose:
+    """The first turn that matches: no reply like it stands before it."""
+
+    def choose(dialogue: Dialogue, rng: np.random.Generator) -> int | None:
+        return next((i for i, t in enumerate(dialogue.turns) if t.role == "assistant" and matches(t)), None)
 
     return choose
 
@@ -208,8 +217,8 @@ TALKS: dict[str, Talk] = {
     ),
     "foreign": Talk(
         {"foreign": 1.0},
-        _last(lambda t: t.text == FOREIGN),
-        lambda turn, answer: {"decline/foreign": declines(answer)},
+        _first(lambda t: t.text == UNKNOWN_VIDEO),
+        lambda turn, answer: {"decline/foreign": silent(answer) and answer.text.strip() == UNKNOWN_VIDEO},
         ("decline/foreign",),
     ),
     "smalltalk": Talk(

@@ -127,6 +127,11 @@ class DiffusersDrawer:
         return self._limits
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is being drawn."""
+        return self._asker is None
+
+    @property
     def alive(self) -> bool:
         """Whether anything can be drawn: not while a drawing that is to stop hangs, as on a broken device."""
         asker = self._asker

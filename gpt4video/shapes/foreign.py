@@ -23,6 +23,8 @@ Array = NDArray[np.floating[Any]]
 
 SIDE = 72
 """Shorter side at which a kind is painted before it is enlarged, in pixels."""
+RATE = 8.0
+"""Changes a second of what has no motion between two of them."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ def static(rng: Rng, seconds: Array, height: int, width: int) -> Array:
     """Noise of a screen without a programme, in grains of any size, gray or coloured."""
     grain = int(rng.integers(1, 9))
     channels = 1 if rng.random() < 0.5 else 3
-    base, spread = rng.uniform(60, 200), rng.uniform(40, 120)
+    base, spread, seed = rng.uniform(60, 200), rng.uniform(40, 120), int(rng.integers(2**31))
     frames = []
-    for _ in seconds:
-        cells = rng.normal(base, spread, (-(-height // grain), -(-width // grain), channels))
+    for t in seconds:
+        frame = np.random.default_rng([seed, round(t * RATE)])
+        cells = frame.normal(base, spread, (-(-height // grain), -(-width // grain), channels))
         frames.append(cells.repeat(grain, 0).repeat(grain, 1)[:height, :width] + np.zeros(3))
     return np.stack(frames)
 
@@ -221,14 +224,14 @@ def life(rng: Rng, seconds: Array, height: int, width: int) -> Array:
     """Conway's game."""
     cell = int(rng.integers(2, 6))
     alive = rng.random((-(-height // cell), -(-width // cell))) < 0.35
-    colors, frames = _colors(rng, 2), []
-    for _ in seconds:
+    colors, frames, ticks = _colors(rng, 2), {}, [round(t * RATE) for t in seconds]
+    for tick in range(max(ticks) + 1):
+        frames[tick] = colors[alive.astype(int)].repeat(cell, 0).repeat(cell, 1)[:height, :width]
         around = sum(
             np.roll(alive, (dy, dx), (0, 1)).astype(int) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy
         )
         alive = (around == 3) | (alive & (around == 2))
-        frames.append(colors[alive.astype(int)].repeat(cell, 0).repeat(cell, 1)[:height, :width])
-    return np.stack(frames)
+    return np.stack([frames[tick] for tick in ticks])
 
 
 PAINTERS: dict[str, Callable[[Rng, Array, int, int], Array]] = {

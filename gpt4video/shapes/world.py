@@ -220,14 +220,14 @@ POSTED = Mix(durations=(1.0, 6.0))
 """What people post."""
 FOREIGN = replace(POSTED, foreign=True)
 """What people post, too: videos of anything else."""
-UNKNOWN = "unknown"
+NO_BACKGROUND = "unknown"
 """The background of a foreign video."""
 
 
 def sample_scene(rng: np.random.Generator, part: Part = "training", mix: Mix = POSTED) -> Scene:
     """A random scene whose colour x shape x motion triples all belong to `part`; a foreign one has none."""
     if mix.foreign:
-        return Scene((), UNKNOWN, float(rng.uniform(*mix.durations)), foreign=sample_foreign(rng, part))
+        return Scene((), NO_BACKGROUND, float(rng.uniform(*mix.durations)), foreign=sample_foreign(rng, part))
     count = int(rng.choice(3, p=np.array(mix.counts) / sum(mix.counts))) + 1
     kind = rng.random() if count == 2 else 1.0  # decided once, or crowded scenes would become rare
     while True:

@@ -83,6 +83,8 @@ class Pool:
     aspects: NDArray[np.float64]
     """(N,) width over height of each picture before it was squeezed to a square."""
     scenes: Sequence[Scene]
+    name: str
+    """Part, seed and number of clips, of each of the pools that it was made of."""
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -95,6 +97,7 @@ class Pool:
             np.concatenate([self.counts, other.counts]),
             np.concatenate([self.aspects, other.aspects]),
             [*self.scenes, *other.scenes],
+            f"{self.name}-{other.name}",
         )
 
     def frames(self, index: int) -> NDArray[np.uint8]:
@@ -122,6 +125,7 @@ class Pool:
             np.concatenate([f["counts"] for f in facts]),
             np.concatenate([f["aspects"] for f in facts]),
             [scene for f in facts for scene in f["scenes"]],
+            f"{name}-{SHARD * len(paths)}",
         )
 
 

@@ -112,7 +112,8 @@ class FactsHead(nn.Module):
         table = self.table(flat).unflatten(1, (len(COLORS), ROW))
         background = self.background(flat)
         right = {"background": _right(background, facts.background)}
-        loss = nn.functional.cross_entropy(background, facts.background)
+        shown = (facts.background != UNKNOWN).sum().clamp(min=1)
+        loss = nn.functional.cross_entropy(background, facts.background, reduction="sum") / shown
         loss = loss + 4 * nn.functional.binary_cross_entropy_with_logits(table[..., 0], facts.present)
         at = 1
         for name, size in FIELDS.items():

@@ -48,6 +48,8 @@ def test_engines_that_start_together_leave_the_number_of_others_alone():
         assert threads_of_a_new_one() == before
 
 
-def test_no_threads_at_all_are_refused(model):
+def test_numbers_that_torch_does_not_take_are_refused(model):
     with pytest.raises(ConfigError, match="at least one, got 0"):
         TorchEngine(model, threads=0)
+    with pytest.raises(ConfigError, match="torch does not compute with 1000000000000"):
+        TorchEngine(model, threads=10**12)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from contextlib import aclosing
 
 import numpy as np
@@ -10,7 +11,7 @@ import tiny
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, HeunDiscreteScheduler, UNet2DModel
 
-from gpt4video.errors import ConfigError, GenerationFailed, InputError
+from gpt4video.errors import ConfigError, DrawerHangs, GenerationFailed, InputError
 from gpt4video.generation import DiffusersDrawer, DrawerConfig, PreviewMap
 from gpt4video.interfaces import Drawing, Step
 from gpt4video.messages import DrawOptions, GenerationRequest
@@ -169,6 +170,26 @@ async def test_a_broken_pipeline_fails_the_request_and_not_the_drawer(drawer):
         await drawn(drawer, "a secret wish")
     hook.remove()
     assert isinstance((await drawn(drawer))[-1], Drawing)
+
+
+async def test_a_drawing_that_never_ends_is_told_to_whoever_waits_behind_it():
+    goes_on, pipe = threading.Event(), tiny.animatediff()
+    config = DrawerConfig(width=32, height=32, num_frames=2, steps=2, stuck_seconds=0.2)
+    drawer = DiffusersDrawer(pipe, config)
+    pipe.unet.register_forward_pre_hook(lambda *_: goes_on.wait(120) and None)
+    try:
+        async with aclosing(drawer.draw(GenerationRequest("a red circle"))) as steps:
+            async for _ in steps:  # its turn has come, and that is the last that is heard of it
+                break
+        assert drawer.alive and not drawer.idle
+        with pytest.raises(DrawerHangs, match="hangs in an earlier drawing"):
+            await drawn(drawer)
+        assert not drawer.alive
+    finally:
+        goes_on.set()
+    assert [type(event) for event in await drawn(drawer)][-1] is Drawing
+    assert drawer.alive
+    drawer.close()
 
 
 async def test_numbers_that_are_not_finite_are_not_a_video(drawer):

@@ -7,7 +7,7 @@ import pytest
 
 from gpt4video.shapes.foreign import KINDS, PAINTERS, Foreign, paint, sample_foreign
 from gpt4video.shapes.language.dialogues import sample_dialogue
-from gpt4video.shapes.language.limits import FOREIGN as REPLY
+from gpt4video.shapes.language.limits import UNKNOWN_VIDEO
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.render import render
 from gpt4video.shapes.world import FOREIGN, POSTED, sample_scene
@@ -23,6 +23,7 @@ def test_a_kind_fills_the_frame_and_one_seed_paints_the_same(kind):
         assert frames.shape == (3, height, width, 3)
         assert np.isfinite(frames).all() and frames.min() >= 0 and frames.max() <= 255
         assert (frames == paint(Foreign(kind, 3), TIMES, width, height)).all()
+        assert (frames[1:] == paint(Foreign(kind, 3), TIMES[1:], width, height)).all()
         assert np.abs(frames - paint(Foreign(kind, 4), TIMES, width, height)).mean() > 3
         assert frames.std((1, 2)).max() > 2, "a picture, no plain ground"
 
@@ -58,4 +59,4 @@ def test_whatever_is_asked_of_a_foreign_video_is_declined_and_others_are_answere
             if reply.act in ("chat", "draw"):
                 continue
             foreign = newest is not None and newest.foreign is not None
-            assert (reply.text == REPLY) == foreign, (said, reply)
+            assert (reply.text == UNKNOWN_VIDEO) == foreign, (said, reply)

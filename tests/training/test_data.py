@@ -32,6 +32,7 @@ def test_foreign_clips_stand_beside_the_others(tmp_path):
     both = pool + Pool.make(tmp_path, "training", 12, mix=FOREIGN)
     assert len(both) == 18 and [s.foreign is None for s in both.scenes] == [True] * 6 + [False] * 12
     assert np.array_equal(both.frames(3), pool.frames(3))
+    assert both.name != Pool.make(tmp_path, "training", 18).name  # what is computed of one is not the other's
     assert both.frames(9).std() > 0 and (both.counts > 0).all() and len(both.times) == 18
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import gpt4video
 from gpt4video.cli import main
+from gpt4video.errors import InputError
 from gpt4video.messages import Finished, VideoDone, user
 from gpt4video.shapes.render import render
 from gpt4video.shapes.world import Scene, Thing
@@ -46,7 +47,7 @@ TINY = {
         "loop": LOOP,
     },
     "abstractor": {"width": 32, "layers": 1, "heads": 2, "clips": 8, "batch": 4, "loop": LOOP},
-    "instruct": {"clips": 8, "batch": 2, "quiz": 2, "questions": 2, "looked": 4, "loop": LOOP},
+    "instruct": {"clips": 8, "foreign": 8, "batch": 2, "quiz": 2, "questions": 2, "looked": 4, "loop": LOOP},
     "vae": {"channels": [8, 8, 16, 16], "scenes": 2, "loop": {**LOOP, "ema": 0.5}},
     "decoder": {"kind": "decoder", "noise": 0.3, "scenes": 2, "loop": LOOP},
     "frames": {**DRAWER, "kind": "frames"},
@@ -173,3 +174,9 @@ def test_what_cannot_begin_from_a_checkpoint_is_one_line(trained, capsys):
 
 def test_the_shipped_config_reads():
     assert read_training("shapes").stages.motion.kind == "motion"
+
+
+def test_conversations_about_foreign_videos_need_some():
+    with pytest.raises(InputError, match="foreign must be at least 1"):
+        seeing.InstructStage(foreign=0)
+    seeing.InstructStage(foreign=0, kinds={"qa": 1.0})

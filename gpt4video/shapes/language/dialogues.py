@@ -83,18 +83,17 @@ def _foreign(t: Talk) -> None:
     videos = t.posts(FOREIGN)
     for _ in range(int(t.rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))):
         toss = t.rng.random()
-        if toss < 0.3:
-            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, "describe")
-        else:
-            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part)
-        assert asked is not None, "every scene can be described"
-        text = asked.question
-        if toss > 0.85:
+        if toss < 0.15:
             text, _ = change(wish(t), t.rng, t.part, posted=True)
-        elif toss > 0.78:
+        elif toss < 0.22:
             text = t.casual(pick(t.rng, RECREATE, t.part))
+        else:
+            kind = "describe" if toss < 0.52 else None
+            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, kind)
+            assert asked is not None, "every scene can be described"
+            text = asked.question
         t.says(text, videos)
-        t.replies(limits.FOREIGN, "decline")
+        t.replies(limits.UNKNOWN_VIDEO, "decline")
         videos = ()
     toss = t.rng.random()
     if toss < 0.2:

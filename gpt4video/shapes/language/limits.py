@@ -17,7 +17,7 @@ Rng = np.random.Generator
 CANNOT_DRAW = "I cannot draw that. I can draw circles, squares, triangles, stars, crosses and rings."
 CANNOT_TALK = "I cannot help with that. I can talk about videos of moving shapes, and draw them."
 CANNOT_SEE = "I cannot tell that. I only see shapes and how they move."
-FOREIGN = (
+UNKNOWN_VIDEO = (
     "I cannot make out this video. I only know up to three simple shapes that move on a plain background."
 )
 NO_VIDEO = "There is no video yet. Please post one, or ask me to draw one."

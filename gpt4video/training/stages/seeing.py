@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gpt4video.errors import InputError
 from gpt4video.models.abstractor import Abstractor, AbstractorConfig
 from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.models.clip import ClipEncoder, Layer
@@ -101,6 +103,10 @@ class InstructStage:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(steps=1200, learning_rate=1e-3, warmup=100))
     """How long and how fast."""
 
+    def __post_init__(self) -> None:
+        if self.foreign < 1 and self.kinds.get("foreign", 0 if self.kinds else 1) > 0:
+            raise InputError("foreign must be at least 1 where conversations are about foreign videos.")
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -180,9 +186,9 @@ def patch_features(encoder: ClipEncoder, pool: Pool, path: Path, *, mirror: bool
     if not path.exists():
         beside = path.with_suffix(".tmp")
         features = np.lib.format.open_memmap(beside, "w+", np.float16, shape)
-        for start in range(0, len(pool), CLIPS):
-            stop = min(start + CLIPS, len(pool))
-            shard = pool.shards[start // SHARD][start % SHARD : start % SHARD + stop - start]
+        starts = [SHARD * i + at for i in range(len(pool) // SHARD) for at in range(0, SHARD, CLIPS)]
+        for start, stop in pairwise([*starts, len(pool)]):
+            shard = pool.shards[start // SHARD][start % SHARD :][: stop - start]
             frames = shard.reshape(-1, *shard.shape[2:])
             frames = (
                 np.ascontiguousarray(frames[:, :, ::-1]) if mirror else frames.copy()
@@ -227,13 +233,14 @@ class SeeingTask:
         self.stage, self.pool = stage, pool
         torch.manual_seed(stage.loop.seed)
         encoder = ClipEncoder.from_pretrained(parts.clip, layer).float().eval().to(device())
-        name = f"features-{len(pool)}-{fingerprint(encoder.model.visual)}"
+        name = f"features-{pool.name}-{fingerprint(encoder.model.visual)}"
         self.features = (
             patch_features(encoder, pool, cache / f"{name}.npy"),
             patch_features(encoder, pool, cache / f"{name}-mirrored.npy", mirror=True),
         )
         self.views = views_of(pool)
         self.eventful = [i for i, view in enumerate(self.views) if view.scene.event]
+        self.askable = [i for i, view in enumerate(self.views) if not view.scene.foreign]
         self.tokenizer: Any = load_tokenizer(parts.language)
         self.notes = Notes(self.tokenizer)
         self.video = self.tokenizer.convert_tokens_to_ids(VIDEO)
@@ -286,8 +293,8 @@ class SeeingTask:
 
     def quiz(self, stage: InstructStage, rng: np.random.Generator) -> list[Example]:
         """Conversations about one clip: questions, and changes to it."""
-        while (scene := self.views[only := int(rng.integers(len(self.views)))].scene).foreign:
-            pass  # nothing of it can be asked
+        only = int(rng.choice(self.askable))
+        scene = self.views[only].scene
         edits = stage.edits if allows(POSTED_TO_COPY, scene) else 0.0
         terse = stage.terse if len(scene.things) > 1 else 0.0
         postings = [Posting(self.views, only) for _ in range(stage.questions)]
