@@ -187,6 +187,8 @@ async def test_a_drawing_that_never_ends_is_told_to_whoever_waits_behind_it():
         assert not drawer.alive
     finally:
         goes_on.set()
+    while not drawer.idle:
+        await asyncio.sleep(0.01)
     assert [type(event) for event in await drawn(drawer)][-1] is Drawing
     assert drawer.alive
     drawer.close()
