@@ -75,8 +75,8 @@ class InstructStage:
 
     clips: int = 7000
     """Clips of the pool."""
-    foreign: int = 1000
-    """Clips beside them that show anything else."""
+    foreign: int = 0
+    """Clips beside them that show anything else, for conversations of the kind `foreign`."""
     batch: int = 24
     """Conversations in a step."""
     quiz: int = 24
