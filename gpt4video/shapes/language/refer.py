@@ -211,7 +211,7 @@ THINGS = ("object", "object", "object", "shape", "thing", "thing", "figure", "it
 def refer(
     scene: Scene, index: int, rng: np.random.Generator, avoid: str | tuple[str, ...] = ""
 ) -> Named | None:
-    """Words that mean this object and no other, and give away no trait in `avoid`; None where there are none."""
+    """Words that mean this object alone and give away no trait in `avoid`; None where there are none."""
     shunned = {avoid} if isinstance(avoid, str) else {*avoid}
     thing = scene.things[index]
     others = [t for i, t in enumerate(scene.things) if i != index]
