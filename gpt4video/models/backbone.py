@@ -197,16 +197,16 @@ class BackboneModel(BackbonePreTrainedModel):
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        if position_ids is None:
-            seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-            position_ids = _positions(inputs_embeds, attention_mask, seen)
         masks = _masks(
             self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             past_key_values=past_key_values,
-            position_ids=position_ids,
+            position_ids=position_ids,  # the caller's: looking for packed texts in our own waits for a GPU
         )
+        if position_ids is None:
+            seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+            position_ids = _positions(inputs_embeds, attention_mask, seen)
         x_BLD = inputs_embeds
         if self.embed_positions is not None:
             x_BLD = self.embed_positions(x_BLD, position_ids)

@@ -15,7 +15,15 @@ from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.training.norms import plots
 from gpt4video.training.norms.claims import CLAIMS
 from gpt4video.training.norms.config import ModelConfig, Setting, TextConfig, TrainingConfig
-from gpt4video.training.norms.measure import angles, gradients, loss_on, removal, stream_figures, streams
+from gpt4video.training.norms.measure import (
+    Loss,
+    angles,
+    gradients,
+    loss_on,
+    removal,
+    stream_figures,
+    streams,
+)
 from gpt4video.training.norms.results import Arm, Results, Spread, straightness
 from gpt4video.training.norms.run import read_arms, read_study
 from gpt4video.training.norms.text import read_text
@@ -244,6 +252,26 @@ def test_gradient_norms_are_over_a_layers_matrices(decoder):
     decoder(input_ids=IDS, labels=IDS).loss.backward()
     squares = sum(float(p.grad.square().sum()) for p in decoder.model.layers[2].mlp.parameters())
     assert found["mlp"][2] == pytest.approx(squares**0.5, rel=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_recorded_step_is_the_step(decoder, bf16):
+    decoder = decoder.cuda().train()
+
+    def slopes(loss):
+        decoder.zero_grad(set_to_none=True)
+        loss.backward()
+        return torch.cat([parameter.grad.flatten().clone() for parameter in decoder.parameters()])
+
+    recorded = Loss(decoder, bf16).recorded(IDS.cuda())
+    for shift in (1, 2):
+        ids = ((IDS + shift) % 32).cuda()
+        plain, found = Loss(decoder, bf16)(ids), recorded(ids)
+        assert float(found.detach()) == pytest.approx(float(plain.detach()), rel=1e-3 if bf16 else 1e-5)
+        wanted, slope = slopes(plain), slopes(found)
+        assert float((slope - wanted).norm() / wanted.norm()) < (0.02 if bf16 else 1e-4)
+        torch.optim.SGD(decoder.parameters(), lr=0.1).step()
 
 
 def arm(placement, rate, seed, loss):

@@ -17,11 +17,11 @@ from gpt4video.models.backbone import BackboneForCausalLM
 from gpt4video.training.loop import device
 from gpt4video.training.norms.config import Setting, TrainingConfig
 from gpt4video.training.norms.measure import (
+    Loss,
     angles,
     autocast,
     gradients,
     loss_on,
-    next_token_loss,
     removal,
     stream_figures,
     streams,
@@ -54,7 +54,7 @@ def run_arm(setting: Setting) -> dict[str, Any]:
     text, where = read_text(setting.text), device()
     torch.manual_seed(setting.seed)
     model = BackboneForCausalLM(setting.backbone(text.vocabulary)).to(where)
-    optimizer = torch.optim.Adam(model.parameters(), lr=setting.rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=setting.rate, fused=where.type == "cuda" or None)
     held_out = text.held_out(training.validation, model_config.context).to(where)
     batches = list(held_out.split(EVALUATED_AT_ONCE))
 
@@ -78,14 +78,14 @@ def run_arm(setting: Setting) -> dict[str, Any]:
 
     due = {round(share * training.steps): share for share in training.moments}
     moments = [look(0.0, 0)]
+    loss_of = Loss(model, training.bf16).recorded(batch(0))
     losses: list[float] = []
     norms: list[float] = []
     spikes, broke = 0, None
     for step in range(training.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate_at(training, setting.rate, step)
-        with autocast(where, training.bf16):
-            loss = next_token_loss(model, batch(step))
+        loss = loss_of(batch(step))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), math.inf))

@@ -12,7 +12,7 @@ removal     held-out loss with a layer left out, minus the loss with all; nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -24,17 +24,45 @@ FP16_LIMIT = torch.finfo(torch.float16).max
 
 def autocast(device: torch.device, bf16: bool) -> Any:
     """bfloat16 forward passes, or none of it."""
-    return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+    # No weight is used twice in a pass, so a cache of casts saves nothing; a recorded step may not have one.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if bf16 else nullcontext()
 
 
-def next_token_loss(model: nn.Module, ids_BL: Tensor) -> Tensor:
+def next_token_loss(model: Any, ids_BL: Tensor) -> Tensor:
     """Mean nats a token."""
-    logits = model(input_ids=ids_BL, use_cache=False).logits[:, :-1].float()
+    # Every layer of the study sees all that came before. Said outright, no mask is made; while a step is
+    # recorded, transformers would make one, and attention reads it more slowly.
+    unmasked = dict.fromkeys(model.model.kinds)
+    logits = model(input_ids=ids_BL, attention_mask=unmasked, use_cache=False).logits[:, :-1].float()
     return nn.functional.cross_entropy(logits.flatten(0, 1), ids_BL[:, 1:].flatten())
 
 
+class Loss(nn.Module):
+    """The loss of a batch as a module; on a GPU recorded as one CUDA graph, forward and backward.
+
+    A small decoder is some thousand short kernels: launched one by one, a GPU waits for the processor.
+    """
+
+    def __init__(self, model: Any, bf16: bool) -> None:
+        super().__init__()
+        self.model, self.bf16 = model, bf16
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        """Mean nats a token of ids (B, L)."""
+        with autocast(ids_BL.device, self.bf16):
+            return next_token_loss(self.model, ids_BL)
+
+    def recorded(self, ids_BL: Tensor) -> Callable[[Tensor], Tensor]:
+        """The same for ids of this shape, recorded where there is a GPU."""
+        if not ids_BL.is_cuda:
+            return self
+        made: Callable[[Tensor], Tensor] = torch.cuda.make_graphed_callables(self, (ids_BL,))
+        self.model.zero_grad(set_to_none=True)
+        return made
+
+
 @torch.no_grad()
-def loss_on(model: nn.Module, batches: Sequence[Tensor]) -> float:
+def loss_on(model: Any, batches: Sequence[Tensor]) -> float:
     """Mean nats a token over batches of one size."""
     return sum(float(next_token_loss(model, ids)) for ids in batches) / len(batches)
 
