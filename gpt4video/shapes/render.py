@@ -179,8 +179,11 @@ def sample_style(rng: np.random.Generator) -> Style:
         return Style()
     palette = {}
     for name, rgb in {**COLORS, **BACKGROUNDS}.items():
-        shade = np.array(rgb, float)
-        spread = 12.0 if name in BACKGROUNDS else 22.0
+        shade, spread = np.array(rgb, float), 22.0
+        if name in BACKGROUNDS:
+            # What people call navy is from a night's to the web's (0, 0, 128); grays have no hue to go by.
+            spread = 12.0 if name == "navy" else 36.0
+            shade *= rng.uniform(0.75, 1.75) if name == "navy" else 1.0
         gray = name in ("black", "white", "gray")
         jitter = rng.uniform(-spread, spread, 1) if gray else rng.uniform(-spread, spread, 3)
         palette[name] = tuple(np.clip(shade + jitter, 0, 255))

@@ -295,3 +295,12 @@ def test_what_is_no_better_than_the_frequencies_has_diverged():
 def test_spread_and_straightness():
     assert Spread.of([1.0, 3.0]) == Spread(2.0, pytest.approx(2**0.5), 2) and Spread.of([]) is None
     assert straightness([1, 2, 3, 4]) == pytest.approx(1) and straightness([1, 2, 4, 8, 16, 32]) < 0.9
+
+
+def test_layers_are_compared_where_every_placement_trained():
+    losses = {("pre", 1e-2): 2.0, ("pre", 3e-3): 2.1, ("pre", 1e-3): 2.3, ("post", 1e-2): 3.2}
+    losses |= {("post", 3e-3): 2.4, ("post", 1e-3): 2.2}
+    arms = [arm(placement, rate, 0, loss) for (placement, rate), loss in losses.items()]
+    assert Results(arms, {}).deepest == (4, 3e-3)
+    assert Results(arms[:4], {}).deepest == (4, 3e-3)
+    assert Results([arms[0], arms[3]], {}).deepest == (4, 1e-2)

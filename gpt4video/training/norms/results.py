@@ -165,12 +165,18 @@ class Results:
 
     @cached_property
     def deepest(self) -> tuple[int, float] | None:
-        """The greatest depth, and the rate there at which pre is best: where layers are compared."""
-        pre = [g for g in self.groups if (g.placement, g.embedding) == ("pre", "norm") and g.loss]
+        """The greatest depth, and the rate there at which pre is best: where layers are compared.
+
+        Of the rates at which no arm diverged, if there is one: the layers of a collapsed model say nothing.
+        """
+        normed = [g for g in self.groups if g.embedding == "norm"]
+        pre = [g for g in normed if g.placement == "pre" and g.loss]
         if not pre:
             return None
         depth = max(group.layers for group in pre)
-        return depth, min((group for group in pre if group.layers == depth), key=_mean_loss).rate
+        broken = {g.rate for g in normed if g.layers == depth and g.diverged}
+        deep = [group for group in pre if group.layers == depth]
+        return depth, min([g for g in deep if g.rate not in broken] or deep, key=_mean_loss).rate
 
     def winner(self) -> str | None:
         """The placement of the least loss at its best rate; a tie within one standard error goes to peri."""
