@@ -1,6 +1,6 @@
 # Build it for yourself; do not publish what it builds: decord's wheel carries an FFmpeg that may not be
 # redistributed (docs/licences.md).
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 WORKDIR /app
 
