@@ -9,25 +9,31 @@ from pathlib import Path
 
 import pytest
 
+from gpt4video.checkpoint import AssistantConfig
+from gpt4video.config import read
+from gpt4video.loading import GENERATION
 from server import cli
+from server.app import create_app
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
+CONFIGS = [code for language, code in BLOCKS if language == "yaml"]
 COMMANDS = [
     line for language, code in BLOCKS if language == "bash" for line in code.splitlines() if line.strip()
 ]
+PATHS = create_app(lambda: pytest.fail("nobody asks")).openapi()["paths"]
 
 
 def test_there_is_something_to_check():
-    assert PYTHON and COMMANDS
-    assert {language for language, _ in BLOCKS} <= {"python", "bash"}
+    assert PYTHON and COMMANDS and CONFIGS
+    assert {language for language, _ in BLOCKS} <= {"python", "bash", "yaml"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_and_its_options_exist(command, capsys):
-    program, *words = shlex.split(command)
+    program, *words = shlex.split(command, comments=True)
     match program:
         case "make":
             assert subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True).returncode == 0
@@ -41,12 +47,22 @@ def test_a_command_and_its_options_exist(command, capsys):
             for option in (word for word in words[1:] if word.startswith("-")):
                 assert re.search(rf"(?<![\w-]){re.escape(option)}\b", told), f"{option} is not in {told}"
         case "curl":
-            assert re.search(r"http://localhost:8000/v1/(ask|videos)$", " ".join(words[1:2]))
+            method = "post" if "-F" in words else "get"
+            address = words[1].removeprefix("http://localhost:8000").replace("ID", "{id}")
+            assert method in PATHS.get(address, {}), f"{method} {words[1]} is no route"
         case "python":
             assert words[0] == "-m"
             assert list(ROOT.glob(words[1].replace(".", "/") + "*")), f"there is no module {words[1]}"
         case _:
             pytest.fail(f"Nobody checks {program}.")
+
+
+@pytest.mark.parametrize("code", CONFIGS)
+def test_a_config_reads(code, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(code)
+    fields, _ = AssistantConfig.of(file).fields("generation", file)
+    read(GENERATION[fields.pop("kind")].config, fields, "README")
 
 
 @pytest.mark.parametrize("code", PYTHON)
