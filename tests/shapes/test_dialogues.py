@@ -202,8 +202,7 @@ def test_small_talk_declines_and_refusals_vary():
 
 
 def test_every_kind_comes_up(many):
-    assert {d.kind for d in many["training"]} == {kind for kind, (share, _) in WRITERS.items() if share}
-    assert all(written(10, 1, kinds={kind: 1.0})[0].kind == kind for kind in WRITERS)
+    assert {d.kind for d in many["training"]} == set(WRITERS)
 
 
 def test_one_seed_writes_the_same():

@@ -156,7 +156,7 @@ WRITERS: dict[str, tuple[float, Callable[[Talk], object]]] = {
     "edit_posted": (0.11, edit_posted),
     "smalltalk": (0.04, _smalltalks),
     "impossible": (0.06, _impossible),
-    "foreign": (0.0, _foreign),  # by name alone, until the shipped weights know them (configs/LOG.md)
+    "foreign": (0.03, _foreign),
     "unsafe": (0.04, _unsafe),
     "contrast": (0.015, _contrast),
     "mixed": (0.045, _mixed),

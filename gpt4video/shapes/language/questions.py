@@ -528,8 +528,7 @@ KINDS: dict[str, tuple[Ask, ...]] = {
     "double": (double, double, double),  # tried again where the object lacks a trait
 }
 """The ways to ask each kind of question."""
-# `double` comes where it is asked for by name, until the shipped weights know it (configs/LOG.md).
-WEIGHTS = {"yesno": 2.5, "order": 4.0, "event": 2.0, "relation": 1.5, "motion": 1.5, "double": 0.0}
+WEIGHTS = {"yesno": 2.5, "order": 4.0, "event": 2.0, "relation": 1.5, "motion": 1.5}
 _P = np.array([WEIGHTS.get(k, 1.0) for k in KINDS])
 _CUT = np.cumsum(_P / _P.sum())
 

@@ -75,7 +75,7 @@ class InstructStage:
 
     clips: int = 7000
     """Clips of the pool."""
-    foreign: int = 0
+    foreign: int = 1000
     """Clips beside them that show anything else, for conversations of the kind `foreign`."""
     batch: int = 24
     """Conversations in a step."""
@@ -104,7 +104,7 @@ class InstructStage:
     """How long and how fast."""
 
     def __post_init__(self) -> None:
-        if self.foreign < 1 and self.kinds.get("foreign", 0.0) > 0:
+        if self.foreign < 1 and self.kinds.get("foreign", 0 if self.kinds else 1) > 0:
             raise InputError("foreign must be at least 1 where conversations are about foreign videos.")
 
 
