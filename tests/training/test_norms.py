@@ -74,7 +74,7 @@ def again(study, capsys, monkeypatch):
 def results_of(study):
     config = read_study(str(study / "tiny.yaml"))
     norms = json.loads((study / "study" / "speed.json").read_text())
-    return Results(list(read_arms(config.settings(), study / "study" / "arms")), norms)
+    return Results(read_arms(config.settings(), study / "study" / "arms"), norms)
 
 
 def test_it_writes_tables_as_markdown_and_json(study):
@@ -130,6 +130,21 @@ def test_a_report_of_a_study_that_is_not_finished_trains_nothing(again, study):
     status, _, err = again("--report")
     assert status == 0 and not file.exists() and re.search(r"(\d+) of (?!\1 )\d+ arms", err)
     file.write_bytes(kept)
+
+
+def test_arms_of_another_text_are_told_before_anything_is_trained(again, study):
+    first, second, *_ = sorted((study / "study" / "arms").iterdir())
+    kept = first.read_text(), second.read_text()
+    other = json.loads(kept[0])
+    other["found"]["text"] = "another text"
+    first.write_text(json.dumps(other))
+    for words in (("--report",), ()):
+        status, _, err = again(*words)
+        assert status == 2 and "arms of different texts (another text; standard library" in err
+        second.unlink(missing_ok=True)  # now there is something to train
+    assert not second.exists()
+    first.write_text(kept[0])
+    second.write_text(kept[1])
 
 
 def test_json_is_the_only_thing_on_stdout(again):
@@ -304,3 +319,5 @@ def test_layers_are_compared_where_every_placement_trained():
     assert Results(arms, {}).deepest == (4, 3e-3)
     assert Results(arms[:4], {}).deepest == (4, 3e-3)
     assert Results([arms[0], arms[3]], {}).deepest == (4, 1e-2)
+    thrice = [arm("pre", 1e-2, seed, 2.0) for seed in (1, 2)]
+    assert Results(arms + thrice, {}).deepest == (4, 1e-2)  # one seed elsewhere is not worth three

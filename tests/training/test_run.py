@@ -179,4 +179,6 @@ def test_the_shipped_config_reads():
 def test_conversations_about_foreign_videos_need_some():
     with pytest.raises(InputError, match="foreign must be at least 1"):
         seeing.InstructStage(foreign=0)
-    seeing.InstructStage(foreign=0, kinds={"qa": 1.0})
+    with pytest.raises(InputError, match="foreign must be at least 1"):
+        seeing.InstructStage(foreign=0, kinds={"foreign": 0.1, "qa": 0.9})
+    assert not seeing.InstructStage(foreign=0, kinds={"qa": 1.0}).asks_of_foreign

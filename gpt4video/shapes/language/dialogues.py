@@ -161,7 +161,7 @@ WRITERS: dict[str, tuple[float, Callable[[Talk], object]]] = {
     "contrast": (0.015, _contrast),
     "mixed": (0.045, _mixed),
 }
-"""Every kind of conversation, how often it comes up, and what writes it."""
+"""Every kind of conversation, how often it comes up (by the sum of all), and what writes it."""
 
 
 def sample_dialogue(

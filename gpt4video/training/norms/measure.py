@@ -24,14 +24,15 @@ FP16_LIMIT = torch.finfo(torch.float16).max
 
 def autocast(device: torch.device, bf16: bool) -> Any:
     """bfloat16 forward passes, or none of it."""
-    # No weight is used twice in a pass, so a cache of casts saves nothing; a recorded step may not have one.
+    # A recorded step may not have a cache of casts; without it each pass casts the weights again.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if bf16 else nullcontext()
 
 
 def next_token_loss(model: Any, ids_BL: Tensor) -> Tensor:
     """Mean nats a token."""
-    # Every layer of the study sees all that came before. Said outright, no mask is made; while a step is
-    # recorded, transformers would make one, and attention reads it more slowly.
+    # Every layer of the study sees all that came before. Said outright, no mask is made; older transformers
+    # make one while a step is recorded, and attention reads it more slowly.
+    assert model.config._attn_implementation == "sdpa", "others take no mask to mean that the future is seen"
     unmasked = dict.fromkeys(model.model.kinds)
     logits = model(input_ids=ids_BL, attention_mask=unmasked, use_cache=False).logits[:, :-1].float()
     return nn.functional.cross_entropy(logits.flatten(0, 1), ids_BL[:, 1:].flatten())
@@ -57,7 +58,6 @@ class Loss(nn.Module):
         if not ids_BL.is_cuda:
             return self
         made: Callable[[Tensor], Tensor] = torch.cuda.make_graphed_callables(self, (ids_BL,))
-        self.model.zero_grad(set_to_none=True)
         return made
 
 

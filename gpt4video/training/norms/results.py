@@ -167,7 +167,8 @@ class Results:
     def deepest(self) -> tuple[int, float] | None:
         """The greatest depth, and the rate there at which pre is best: where layers are compared.
 
-        Of the rates at which no arm diverged, if there is one: the layers of a collapsed model say nothing.
+        Of the rates at which no arm diverged, if one has as many seeds: the layers of a collapsed model say
+        nothing.
         """
         normed = [g for g in self.groups if g.embedding == "norm"]
         pre = [g for g in normed if g.placement == "pre" and g.loss]
@@ -176,7 +177,9 @@ class Results:
         depth = max(group.layers for group in pre)
         broken = {g.rate for g in normed if g.layers == depth and g.diverged}
         deep = [group for group in pre if group.layers == depth]
-        return depth, min([g for g in deep if g.rate not in broken] or deep, key=_mean_loss).rate
+        seeds = max(len(group.arms) for group in deep)
+        whole = [group for group in deep if group.rate not in broken and len(group.arms) == seeds]
+        return depth, min(whole or deep, key=_mean_loss).rate
 
     def winner(self) -> str | None:
         """The placement of the least loss at its best rate; a tie within one standard error goes to peri."""

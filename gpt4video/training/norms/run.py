@@ -21,13 +21,14 @@ from typing import Any
 import torch
 
 from gpt4video.config import read, read_yaml, resolve
-from gpt4video.errors import ConfigError
+from gpt4video.errors import ConfigError, InputError
 from gpt4video.training.norms import plots
 from gpt4video.training.norms.arm import run_arm
 from gpt4video.training.norms.config import Setting, StudyConfig
 from gpt4video.training.norms.report import as_json, markdown
 from gpt4video.training.norms.results import Arm, Results
 from gpt4video.training.norms.speed import exactness, speed
+from gpt4video.training.norms.text import read_text
 
 
 def read_study(name: str) -> StudyConfig:
@@ -53,7 +54,7 @@ def norms_main(args: argparse.Namespace) -> int:
         _say("the norms: equal, and how fast")
         folder.mkdir(parents=True, exist_ok=True)
         _write(file, {"exactness": exactness(), "speed": speed(config.speed)})
-    results = Results(list(read_arms(settings, folder / "arms")), json.loads(file.read_text()))
+    results = Results(read_arms(settings, folder / "arms"), json.loads(file.read_text()))
     _write(folder / "results.json", as_json(results))
     (folder / "report.md").write_text(markdown(results), encoding="utf-8")
     if plots.installed():
@@ -67,9 +68,15 @@ def norms_main(args: argparse.Namespace) -> int:
 
 
 def train(settings: Sequence[Setting], config: StudyConfig, folder: Path) -> None:
-    """Train the arms whose files are not there yet, `config.workers` at a time."""
+    """Train the arms whose files are not there yet, `config.workers` at a time.
+
+    Raises `InputError` where finished ones read another text than these would.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     todo = [setting for setting in settings if not (folder / f"{setting.name}.json").exists()]
+    finished = read_arms(settings, folder)
+    if todo and finished:
+        _of_one_text(folder, {finished[0].found["text"], read_text(config.text).source})
     started, before = time.monotonic(), len(settings) - len(todo)
     _say(f"{before} of {len(settings)} arms were finished before")
     for count, (setting, found) in enumerate(_run(todo, config), 1):
@@ -102,12 +109,22 @@ def _run(settings: Sequence[Setting], config: StudyConfig) -> Iterator[tuple[Set
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def read_arms(settings: Sequence[Setting], folder: Path) -> Iterator[Arm]:
-    """The finished ones among these settings."""
-    for setting in settings:
-        file = folder / f"{setting.name}.json"
-        if file.exists():
-            yield Arm(setting, json.loads(file.read_text(encoding="utf-8"))["found"])
+def read_arms(settings: Sequence[Setting], folder: Path) -> list[Arm]:
+    """The finished ones among these settings. Raises `InputError` where they did not read the same text."""
+    files = {setting: folder / f"{setting.name}.json" for setting in settings}
+    arms = [
+        Arm(setting, json.loads(file.read_text(encoding="utf-8"))["found"])
+        for setting, file in files.items()
+        if file.exists()
+    ]
+    _of_one_text(folder, {arm.found["text"] for arm in arms})
+    return arms
+
+
+def _of_one_text(folder: Path, texts: set[str]) -> None:
+    if len(texts) > 1:
+        told = "; ".join(sorted(texts))
+        raise InputError(f"{folder}: arms of different texts ({told}) cannot be compared. Take another --output.")
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ class InstructStage:
     clips: int = 7000
     """Clips of the pool."""
     foreign: int = 1000
-    """Clips beside them that show anything else, for conversations of the kind `foreign`."""
+    """Clips beside them that show anything else, where conversations are about such."""
     batch: int = 24
     """Conversations in a step."""
     quiz: int = 24
@@ -104,8 +104,13 @@ class InstructStage:
     """How long and how fast."""
 
     def __post_init__(self) -> None:
-        if self.foreign < 1 and self.kinds.get("foreign", 0 if self.kinds else 1) > 0:
+        if self.foreign < 1 and self.asks_of_foreign:
             raise InputError("foreign must be at least 1 where conversations are about foreign videos.")
+
+    @property
+    def asks_of_foreign(self) -> bool:
+        """Whether any conversation is about a video of anything else."""
+        return not self.kinds or self.kinds.get("foreign", 0.0) > 0
 
 
 @dataclass(frozen=True)
@@ -386,7 +391,7 @@ def train(
 ) -> None:
     """Train and save to `parts.abstractor`, or to `out/abstractor` and `out/language_model`."""
     pool = Pool.make(pools, "training", stage.clips, workers=stage.loop.workers)
-    if isinstance(stage, InstructStage) and stage.foreign:
+    if isinstance(stage, InstructStage) and stage.asks_of_foreign:
         pool += Pool.make(pools, "training", stage.foreign, mix=FOREIGN, workers=stage.loop.workers)
     task = SeeingTask(stage, parts, pool, pools, layer)
     run(task, stage.loop, folder, resume=resume)
