@@ -124,7 +124,9 @@ def read_arms(settings: Sequence[Setting], folder: Path) -> list[Arm]:
 def _of_one_text(folder: Path, texts: set[str]) -> None:
     if len(texts) > 1:
         told = "; ".join(sorted(texts))
-        raise InputError(f"{folder}: arms of different texts ({told}) cannot be compared. Take another --output.")
+        raise InputError(
+            f"{folder}: arms of different texts ({told}) cannot be compared. Take another --output."
+        )
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
