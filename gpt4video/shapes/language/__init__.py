@@ -2,7 +2,7 @@
 
 describe.py     things and requests as phrases, captions of videos and of single frames
 
-questions.py    questions with answers          asking.py    their templates
+questions.py    questions with answers          asking/      their templates
 yesno.py        … that are answered yes or no   refer.py     words that point at one object
 answers.py      what answers are made of        judge.py     whether a reply is right
 
