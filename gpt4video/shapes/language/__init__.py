@@ -7,7 +7,7 @@ yesno.py        … that are answered yes or no   refer.py     words that point 
 answers.py      what answers are made of        judge.py     whether a reply is right
 
 requests.py     a request for a video in words  wishes.py    its templates
-changes.py      what is then to be changed      wordings.py  its templates
+changes.py      what is then to be changed      wordings/    its templates
 loose.py        wishes in any order of words    rough.py     turns as people type them
 
 dialogues.py    conversations of every kind     turns.py     what they are made of
