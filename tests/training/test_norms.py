@@ -2,6 +2,7 @@
 
 import json
 import re
+import tarfile
 from collections import defaultdict
 
 import pytest
@@ -170,6 +171,15 @@ def test_a_shipped_study_has_three_seeds_everywhere_and_every_decoder_can_be_mad
     config = read_study(name)
     assert all(len(block.seeds) >= 3 for block in config.blocks)
     assert config.settings()
+
+
+def test_the_archive_of_finished_arms_is_one_that_the_study_goes_on_from(tmp_path):
+    with tarfile.open(config_folder().parent / "docs" / "norms-full-arms.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "norms-full" / "arms"
+    arms = read_arms(read_study("norms-full").settings(), folder)
+    assert len(arms) == len(list(folder.iterdir())) == 45
+    assert Results(arms, {}).winner() == "peri"
 
 
 def test_the_shapes_study_has_three_rates_for_every_placement_and_three_seeds_at_one():
