@@ -103,6 +103,17 @@ def test_a_claim_is_answered_or_not_measured_and_never_guessed(study):
     assert all(claim.check(empty) is None for claim in asked)
 
 
+def test_a_collapsed_model_is_told_beside_the_figures_of_its_layers():
+    (rises,) = (claim for claim in CLAIMS if claim.text == "Post-LN's gradients rise with depth")
+    gradients = {"attention": [1.0, 2.0], "mlp": [0.0, 0.0]}
+    for loss, told in ((2.0, "(4 layers)"), (3.2, "(4 layers); post diverged in 1 of 1")):
+        arms = [arm("pre", 1e-3, 0, 2.0), arm("post", 1e-3, 0, loss)]
+        for one in arms:
+            one.found.update(broke_at_step=None, moments=[{"share": 0.5, "gradients": gradients}])
+        words, holds = rises.check(Results(arms, {}))
+        assert words.endswith(told) and holds
+
+
 def test_finished_arms_are_kept(study, again):
     files = sorted((study / "study" / "arms").iterdir())
     before = [file.stat().st_mtime_ns for file in files]

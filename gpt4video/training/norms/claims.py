@@ -50,11 +50,18 @@ def _lower_when_deep(results: Results, ours: str, theirs: str) -> Found:
     if a is None or b is None or a.loss is None or b.loss is None or min(a.loss.n, b.loss.n) < 2:
         return None
     told = f"{a.layers} layers, rate {a.rate:g}: {ours} {_pm(a.loss)}, {theirs} {_pm(b.loss)}"
+    told += _collapsed(a, b)
     return told, b.loss.mean - a.loss.mean > (a.loss.error**2 + b.loss.error**2) ** 0.5
 
 
 def _deep(results: Results, placement: str) -> Group | None:
     return None if results.deepest is None else results.group(placement, *results.deepest)
+
+
+def _collapsed(*groups: Group | None) -> str:
+    """Which of them diverged, to stand beside their figures: the layers of such a model say little."""
+    told = [f"{g.placement} diverged in {g.diverged} of {len(g.arms)}" for g in groups if g and g.diverged]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _figure(group: Group | None, of: Callable[[Arm], float | None]) -> Spread | None:
@@ -74,7 +81,8 @@ def _slope(results: Results, placement: str, holds: Callable[[float], bool]) -> 
     ratio = _figure(group, lambda arm: first_by_last(arm.gradients(0.5)))
     if group is None or ratio is None:
         return None
-    return f"first layer / last, halfway: {ratio.mean:.2g} ({group.layers} layers)", holds(ratio.mean)
+    told = f"first layer / last, halfway: {ratio.mean:.2g} ({group.layers} layers){_collapsed(group)}"
+    return told, holds(ratio.mean)
 
 
 def _mix_is_even(results: Results) -> Found:
@@ -86,6 +94,7 @@ def _mix_is_even(results: Results) -> Found:
             return None
         uneven[placement] = spread.mean
     told = ", ".join(f"{placement} {value:.2g}" for placement, value in uneven.items())
+    told += _collapsed(*(_deep(results, placement) for placement in uneven))
     return f"largest / least layer, halfway: {told}", uneven["mix"] == min(uneven.values())
 
 
@@ -126,6 +135,7 @@ def _deep_layers_work(results: Results) -> Found:
         f"deeper half: angle a layer {angle.mean:.3f} against {angle_pre.mean:.3f} in pre, loss without one "
         f"+{rise.mean:.3f} against +{rise_pre.mean:.3f}"
     )
+    told += _collapsed(mix, pre)
     return told, angle.mean > angle_pre.mean and rise.mean > rise_pre.mean
 
 
