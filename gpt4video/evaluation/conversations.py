@@ -93,9 +93,12 @@ def _posted(name: str) -> JudgeTurn:
     return judge_turn
 
 
-def _answered(turn: Turn, answer: Answer) -> dict[str, bool]:
-    assert turn.qa is not None, "such turns were chosen"
-    return {"qa/two_videos": silent(answer) and judge_answer(turn.qa, answer.text)}
+def _answered(measure: str) -> JudgeTurn:
+    def judge_turn(turn: Turn, answer: Answer) -> dict[str, bool]:
+        assert turn.qa is not None, "such turns were chosen"
+        return {measure: silent(answer) and judge_answer(turn.qa, answer.text)}
+
+    return judge_turn
 
 
 def _any(dialogue: Dialogue, rng: np.random.Generator) -> int | None:
@@ -196,7 +199,19 @@ TALKS: dict[str, Talk] = {
         _posted("copy/posted"),
         ("copy/posted/instruction", "copy/posted/everything"),
     ),
-    "two_videos": Talk({"two_videos": 1.0}, _last(lambda t: t.qa is not None), _answered, ("qa/two_videos",)),
+    "two_videos": Talk(
+        {"two_videos": 1.0},
+        _last(lambda t: t.qa is not None),
+        _answered("qa/two_videos"),
+        ("qa/two_videos",),
+    ),
+    "leaning": Talk(
+        {"leaning": 1.0},
+        _last(lambda t: t.qa is not None and t.qa.kind == "leaning"),
+        _answered("qa/leaning"),
+        ("qa/leaning",),
+    ),
+    "redrawn": Talk({"leaning": 1.0}, _last(_draws), _instruction("edit/two"), ("edit/two",)),
     "unsafe": Talk(
         {"unsafe": 1.0},
         _last(lambda t: t.act == "refuse"),

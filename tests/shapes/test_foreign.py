@@ -58,5 +58,7 @@ def test_whatever_is_asked_of_a_foreign_video_is_declined_and_others_are_answere
             newest = talk.scenes[said.videos[-1]] if said.videos else newest
             if reply.act in ("chat", "draw"):
                 continue
-            foreign = newest is not None and newest.foreign is not None
+            first = not said.videos and "first" in said.text and reply.qa and reply.qa.kind == "leaning"
+            about = talk.scenes[0] if first else newest
+            foreign = about is not None and about.foreign is not None
             assert (reply.text == UNKNOWN_VIDEO) == foreign, (said, reply)

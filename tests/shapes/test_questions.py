@@ -46,7 +46,9 @@ def test_answers_to_other_questions_are_wrong():
         if family in ("nothing", "side", "object", "object_by_color"):
             continue
         for qa, other in pairwise(group):
-            same = set(qa.key.right) == set(other.key.right) and qa.key.parts == other.key.parts
+            same = set(qa.key.right) == set(other.key.right)
+            if family == "double":  # an answer about one trait may tell another by the object's name
+                same = all(part.right[0] in other.answer for part in qa.key.parts)
             if not same and family not in ("becomes",):
                 assert judge_answer(qa, other.answer) is False, (kind, qa, other.answer)
 

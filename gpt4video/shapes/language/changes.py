@@ -48,6 +48,8 @@ from gpt4video.shapes.language.wordings import (
     IT_BUT,
     OF_BUT,
     OF_DO,
+    ONLY_BUT,
+    ONLY_DO,
     PREFER,
     PUT_BUT,
     PUT_DO,
@@ -84,7 +86,8 @@ def point(request: Request, index: int, rng: Rng) -> str:
         return "it"
     ways = [f"the {word(rng, SHAPE_WORDS[w.shape])}"] * 2 if all(t.shape != w.shape for t in others) else []
     if w.color is not None:
-        ways += [f"the {word(rng, COLOR_WORDS[w.color])} one", f"the {noun(w, rng)}"]
+        what = word(rng, ("one", "one", "one", "object", "thing", "shape"))
+        ways += [f"the {word(rng, COLOR_WORDS[w.color])} {what}", f"the {noun(w, rng)}"]
     return ways[int(rng.integers(len(ways)))]
 
 
@@ -272,6 +275,16 @@ def remove(request: Request, rng: Rng, part: Part, orders: tuple[str, ...] = REM
     return Change(but, do, replace(request, things=things, relation=None))
 
 
+def only(request: Request, rng: Rng, part: Part) -> Change | None:
+    """One of several objects, alone."""
+    if len(request.things) < 2:
+        return None
+    index = _index(request, rng)
+    o = point(request, index, rng)
+    alone = replace(request, things=(request.things[index],), relation=None)
+    return Change(pick(rng, ONLY_BUT, part).format(o=o), pick(rng, ONLY_DO, part).format(o=o), alone)
+
+
 def swap(request: Request, rng: Rng, part: Part) -> Change | None:
     if len(request.things) != 2:
         return None
@@ -323,6 +336,7 @@ CHANGES: dict[str, tuple[float, Callable[[Request, Rng, Part], Change | None]]] 
     "background": (2.0, rebackground),
     "add": (1.5, add),
     "remove": (1.5, remove),
+    "only": (0.8, only),
     "put_aside": (0.6, put_aside),
     "swap": (0.6, swap),
     "together": (0.6, together),

@@ -18,10 +18,12 @@ from collections.abc import Callable
 import numpy as np
 
 from gpt4video.shapes.language import harm, limits
+from gpt4video.shapes.language.asking import THIS_ONE
 from gpt4video.shapes.language.changes import change
-from gpt4video.shapes.language.describe import pick
+from gpt4video.shapes.language.describe import pick, word
 from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
+from gpt4video.shapes.language.leaning import WHOLE, ask_this_one, ask_whole, leaning, of_one
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
@@ -76,22 +78,29 @@ def _decline(t: Talk) -> None:
 def _foreign(t: Talk) -> None:
     """A video of anything else: whatever is asked of it, nothing is made up. Before or after it, another."""
     toss = t.rng.random()
-    if toss < 0.12:
+    leans = False
+    if toss < 0.1:
         one_video(t)
-    elif toss < 0.2:
+    elif toss < 0.18:
         draw_one(t)
+    elif toss < 0.3:
+        leans = True
+        ask_whole(t, t.posts(), word(t.rng, WHOLE))
     videos = t.posts(FOREIGN)
+    last = None
     for _ in range(int(t.rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))):
         toss = t.rng.random()
-        if toss < 0.15:
+        if leans:
+            text, leans = t.casual(pick(t.rng, THIS_ONE, t.part)), False
+        elif toss < 0.15:
             text, _ = change(wish(t), t.rng, t.part, posted=True)
         elif toss < 0.22:
             text = t.casual(pick(t.rng, RECREATE, t.part))
         else:
-            kind = "describe" if toss < 0.52 else None
-            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, kind)
+            last = "describe" if toss < 0.52 else None
+            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, last)
             assert asked is not None, "every scene can be described"
-            text = asked.question
+            text, last = asked.question, asked.kind
         t.says(text, videos)
         t.replies(limits.UNKNOWN_VIDEO, "decline")
         videos = ()
@@ -100,6 +109,10 @@ def _foreign(t: Talk) -> None:
         draw_one(t)
     elif toss < 0.35:
         one_video(t)
+    elif toss < 0.5 and last in WHOLE:
+        ask_this_one(t, last)
+    elif toss < 0.7 and len(t.scenes) == 2 and (qa := of_one(t, 0)):
+        t.asks(qa)
 
 
 def _unsafe(t: Talk) -> None:
@@ -151,6 +164,7 @@ def _mixed(t: Talk) -> None:
 WRITERS: dict[str, tuple[float, Callable[[Talk], object]]] = {
     "qa": (0.36, one_video),
     "two_videos": (0.08, two_videos),
+    "leaning": (0.06, leaning),
     "draw": (0.14, draw_some),
     "edit_drawn": (0.11, edit_drawn),
     "edit_posted": (0.11, edit_posted),

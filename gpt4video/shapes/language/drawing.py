@@ -20,11 +20,11 @@ from gpt4video.shapes.language.describe import (
 from gpt4video.shapes.language.judge import QA, Key
 from gpt4video.shapes.language.refer import canonical, doing
 from gpt4video.shapes.language.requests import allowed, ask_for
-from gpt4video.shapes.language.turns import Talk, chat
+from gpt4video.shapes.language.turns import POSTED_TO_COPY, Talk, chat
 from gpt4video.shapes.language.viewing import ask_some
 from gpt4video.shapes.language.wishes import SURPRISE
-from gpt4video.shapes.language.wordings import AGAIN, DO, KILL, RECREATE, REMOVE_DO
-from gpt4video.shapes.world import DRAWN, SHAPES, Mix, sample_scene
+from gpt4video.shapes.language.wordings import AGAIN, DO, KILL, RECREATE, REMOVE_DO, UNDO
+from gpt4video.shapes.world import DRAWN, SHAPES, sample_scene
 
 
 def _barer(t: Talk, request: Request) -> Request:
@@ -38,8 +38,19 @@ def wish(t: Talk) -> Request:
         request = request_of(sample_scene(t.rng, t.part, DRAWN), t.rng)
         if request.relation != "passes" and t.chance(0.12):
             request = _barer(t, request)
+        if len(request.things) == 2 and request.relation is None and t.chance(0.2):
+            request = _paired(t, request)
         if allowed(request, t.part):
             return request
+
+
+def _paired(t: Talk, request: Request) -> Request:
+    """Two of one shape, which differ in color alone or move towards each other."""
+    a, b = request.things
+    b = replace(a, color=b.color)
+    if t.chance(0.4):
+        a, b = replace(a, motion="right"), replace(b, motion="left")
+    return replace(request, things=(a, b))
 
 
 SURPRISED = Request((Wanted("star", "red", None, "bouncing"),), "navy")
@@ -64,8 +75,12 @@ def draw_some(t: Talk) -> None:
 
 
 def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
+    before: Request | None = None
     for step in range(number):
-        if t.chance(0.07):
+        now = request
+        if before not in (None, request) and t.chance(0.12):
+            text, request = t.casual(pick(t.rng, UNDO, t.part)), before
+        elif t.chance(0.07):
             text = t.casual(pick(t.rng, RECREATE if posted and step == 0 else AGAIN, t.part))
         elif len(request.things) > 1 and t.chance(0.06):
             gone = remove(request, t.rng, t.part, KILL)
@@ -75,6 +90,7 @@ def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
             text, request = change(request, t.rng, t.part, posted and step == 0)
         t.says(text)
         t.draws(request)
+        before = now
         if t.chance(0.15):
             ask_drawn(t, request)
         elif t.chance(0.06):
@@ -219,10 +235,6 @@ def ask_drawn(t: Talk, request: Request) -> None:
     value, answer = facts[name]
     question = t.casual(pick(t.rng, DRAWN_ATTRIBUTES[name], t.part))
     t.asks(QA("drawn", question, sentence(answer), Key(name, (value,))))  # type: ignore[arg-type]
-
-
-POSTED_TO_COPY = Mix(events=0.0, order=0.0, durations=(1.0, 6.0))
-"""Posted videos of which a drawing can show everything."""
 
 
 def edit_posted(t: Talk) -> None:

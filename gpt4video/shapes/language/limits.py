@@ -22,6 +22,9 @@ UNKNOWN_VIDEO = (
 )
 NO_VIDEO = "There is no video yet. Please post one, or ask me to draw one."
 TOO_MANY = "I can draw at most three objects."
+NO_COLOR = "I cannot draw that color. " + COLORS_REPLY
+NO_MOTION = "I cannot draw that motion. " + MOTIONS_REPLY
+NO_BACKGROUND = "I cannot draw that background. " + BACKGROUNDS_REPLY
 NO_TWINS = "Objects in one video need different colors. Please give each its own color."
 NO_SOUND = "I cannot make sound, only short videos of moving shapes."
 TOO_LONG = "My videos are about two seconds long. I cannot draw longer ones."
@@ -520,30 +523,30 @@ ODD_COLORS = (
     "transparent",
 )
 ODD_COLOR = (
-    "Draw a {o} {s}.",
-    "Draw a {o} {s} moving {m}.",
-    "A {o} {s}, please",
-    "Make a video of a {o} {s}.",
-    "Show me a {o} {s}.",
-    "Can you draw a {o} {s} that moves {m}?",
-    "I want to see a {o} {s}.",
-    "Please draw a small {o} {s}.",
-    "{o} {s}",
-    "a {o} {s} moving {m}",
-    "I want a {o} {s}.",
-    "I'd like a {o} {s}.",
-    "Make a {o} {s}.",
-    "Make me a {o} {s} going {m}.",
-    "Can you make a {o} {s}?",
-    "Could you draw a {o} {s}?",
-    "Can I have a {o} {s}?",
-    "Show me a big {o} {s}.",
-    "Give me a {o} {s} please.",
-    "Draw a {s} in {o}.",
-    "A {s} in {o}, moving {m}",
-    "Let a {o} {s} move {m}.",
-    "Can you show me a video of a {o} {s}?",
-    "I want a large {o} {s} moving {m}.",
+    "Draw a {w} {s}.",
+    "Draw a {w} {s} moving {m}.",
+    "A {w} {s}, please",
+    "Make a video of a {w} {s}.",
+    "Show me a {w} {s}.",
+    "Can you draw a {w} {s} that moves {m}?",
+    "I want to see a {w} {s}.",
+    "Please draw a small {w} {s}.",
+    "{w} {s}",
+    "a {w} {s} moving {m}",
+    "I want a {w} {s}.",
+    "I'd like a {w} {s}.",
+    "Make a {w} {s}.",
+    "Make me a {w} {s} going {m}.",
+    "Can you make a {w} {s}?",
+    "Could you draw a {w} {s}?",
+    "Can I have a {w} {s}?",
+    "Show me a big {w} {s}.",
+    "Give me a {w} {s} please.",
+    "Draw a {s} in {w}.",
+    "A {s} in {w}, moving {m}",
+    "Let a {w} {s} move {m}.",
+    "Can you show me a video of a {w} {s}?",
+    "I want a large {w} {s} moving {m}.",
 )
 ODD_MOTION = (
     "Draw a {c} {s} moving diagonally.",
@@ -658,6 +661,11 @@ ODD_BACKGROUND = (
     "Draw a {c} {s} in front of {n}.",
     "Draw a {c} {s} with {n} in the background.",
     "A {c} {s} on a {o} background",
+    "A {c} {s} on {q}",
+    "A {c} {s} on a {q} background",
+    "A small {c} {s} moving {m} on {q}",
+    "Make a video of a {c} {s} on {q}.",
+    "Draw a large {c} {s} moving {m} on a {q} background.",
     "Make the background {o}.",
     "Draw a {s} on a {c} background.",
     "Put {n} in the background.",
@@ -680,12 +688,114 @@ ODD_BACKGROUND = (
 )
 
 
+EDIT_COLOR = (
+    "Make it {w}.",
+    "Now make it {w}.",
+    "Make it {w} instead.",
+    "The same but {w}.",
+    "The same, but in {w}.",
+    "Now in {w}.",
+    "In {w}, please.",
+    "Can you make it {w}?",
+    "Change its color to {w}.",
+    "Change the color to {w}.",
+    "Draw it in {w}.",
+    "Paint it {w}.",
+    "And now in {w}.",
+    "But {w}.",
+    "Could it be {w}?",
+    "I want it in {w}.",
+    "Add a {w} {s}.",
+    "Now add a {w} {s}.",
+    "Put a {w} {s} next to it.",
+    "Can you add a {w} {s}?",
+    "Turn it {w}.",
+    "Let it be {w}.",
+    "Draw the same in {w}, please.",
+    "Could you color it {w}?",
+)
+EDIT_MOTION = (
+    "Make it move diagonally.",
+    "Let it move diagonally.",
+    "That moves diagonally.",
+    "Now diagonally.",
+    "Make it explode.",
+    "Let it explode.",
+    "Make it dance.",
+    "Can it dance?",
+    "Make it walk.",
+    "Make it blink.",
+    "Let it blink.",
+    "Make it melt.",
+    "Now let it move in a zigzag.",
+    "Move it in a zigzag.",
+    "Let it jump over a fence.",
+    "Can you make it explode?",
+    "Make it swim.",
+    "Make it move along a spiral.",
+    "Let it split in two.",
+    "But moving diagonally.",
+    "The same but moving in a zigzag.",
+    "Can it move diagonally?",
+    "Have it turn into smoke.",
+    "Let it go diagonally now.",
+    "Can you make it melt?",
+)
+EDIT_BACKGROUND = (
+    "Make the background {c}.",
+    "Now make the background {c}.",
+    "With a {c} background.",
+    "On a {c} background.",
+    "On a {c} background, please.",
+    "The same on a {c} background.",
+    "The same but on {c}.",
+    "Change the background to {c}.",
+    "Can the background be {c}?",
+    "Put it on a {c} background.",
+    "Use a {c} background.",
+    "Let the background be {c}.",
+    "I want a {c} background.",
+    "Make the background {o}.",
+    "On a {o} background.",
+    "Could you make the background {c}?",
+    "Give it a {c} background.",
+    "Now on {c}.",
+    "Draw it on a {c} background, please.",
+)
+EDIT_TWINS = (
+    "Make it two of them.",
+    "Make two of them.",
+    "Two of them.",
+    "Two of those.",
+    "Draw two of them.",
+    "Now two of them.",
+    "Add another one.",
+    "Add one more of the same.",
+    "One more of the same color.",
+    "The same but two of them.",
+    "Make it three of them.",
+    "Three of them, please.",
+    "Can you draw two of them?",
+    "Can you make two of it?",
+    "Double it.",
+    "Duplicate it.",
+    "I want two of them.",
+    "Copy it, so that there are two.",
+    "Could there be two of them?",
+    "Let there be two of it.",
+)
+
+
+_COLORS = ("red", "green", "blue", "yellow", "purple", "pink", "cyan")
+
+
 def _fill(rng: Rng, part: Part, templates: tuple[str, ...]) -> str:
     """A template with words of the world and words from outside it."""
     noun = held(rng, NOUNS, part)
     plural = ("circles", "squares", "triangles", "stars", "crosses", "rings")
     singular = ("circle", "square", "triangle", "star", "cross", "ring")
     template = pick(rng, templates, part)
+    behind = ("white", "white", "black", "black", "gray", "dark blue")  # no object has a background's color
     numbers = ("four", "five", "six", "seven", "ten", "twenty", "a hundred", "many", "4", "5", "10")
     kinds = plural if "{k}" in template or template in TWINS else singular
     text = template.format(
@@ -694,9 +804,11 @@ def _fill(rng: Rng, part: Part, templates: tuple[str, ...]) -> str:
         t=article(held(rng, TOPICS, part)),
         k=numbers[int(rng.integers(len(numbers)))],
         s=kinds[int(rng.integers(6))],
-        c=("red", "green", "blue", "yellow", "purple", "pink", "cyan")[int(rng.integers(7))],
+        c=_COLORS[int(rng.integers(7))],
+        q=_COLORS[int(rng.integers(7))],
         m=("left", "right", "up", "down")[int(rng.integers(4))],
         o=held(rng, ODD_COLORS, part),
+        w=behind[int(rng.integers(6))] if rng.random() < 0.5 else held(rng, ODD_COLORS, part),
     )
     return text[:1].upper() + text[1:]
 
@@ -716,21 +828,28 @@ def impossible(rng: Rng, part: Part) -> tuple[str, str]:
         (0.76, FACTS, CANNOT_TALK),
         (0.80, MANY, TOO_MANY),
         (0.82, TWINS, NO_TWINS),
-        (0.87, ODD_COLOR, COLORS_REPLY),
-        (0.91, ODD_MOTION, MOTIONS_REPLY),
+        (0.87, ODD_COLOR, NO_COLOR),
+        (0.91, ODD_MOTION, NO_MOTION),
         (0.94, LONG, TOO_LONG),
         (0.97, SOUND, NO_SOUND),
-        (1.01, ODD_BACKGROUND, BACKGROUNDS_REPLY),
+        (1.01, ODD_BACKGROUND, NO_BACKGROUND),
     )
     _, templates, reply = next(row for row in table if toss < row[0])
-    lead = {COLORS_REPLY: "I cannot draw that color. ", MOTIONS_REPLY: "I cannot draw that motion. "}
-    lead[BACKGROUNDS_REPLY] = "I cannot draw that background. "
-    return _fill(rng, part, templates), lead.get(reply, "") + reply
+    return _fill(rng, part, templates), reply
 
 
 def impossible_edit(rng: Rng, part: Part) -> tuple[str, str]:
     """A change that leads outside the world."""
-    return _fill(rng, part, EDIT_WHAT), CANNOT_DRAW
+    table: tuple[tuple[float, tuple[str, ...], str], ...] = (
+        (0.35, EDIT_WHAT, CANNOT_DRAW),
+        (0.6, EDIT_COLOR, NO_COLOR),
+        (0.75, EDIT_MOTION, NO_MOTION),
+        (0.85, EDIT_BACKGROUND, NO_BACKGROUND),
+        (1.01, EDIT_TWINS, NO_TWINS),
+    )
+    toss = rng.random()
+    _, templates, reply = next(row for row in table if toss < row[0])
+    return _fill(rng, part, templates), reply
 
 
 def unseen(rng: Rng, part: Part) -> tuple[str, str]:

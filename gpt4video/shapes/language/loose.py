@@ -340,6 +340,37 @@ COUNTED_OUT = (
 )
 
 
+OF_A_SHAPE = (
+    "two {s}, one {a} and one {b}",
+    "two {s}, one {a}, one {b}",
+    "two {s}, one {a} and the other {b}",
+    "two {s}, a {a} one and a {b} one",
+    "two {s}: one {a}, one {b}",
+    "2 {s}, one {a} one {b}",
+    "two {s}, {a} and {b}",
+    "two {s} in {a} and {b}",
+    "two {s}, the first {a}, the second {b}",
+    "a pair of {s}, one {a} and one {b}",
+    "two {s}, one of them {a} and one {b}",
+    "a {a} and a {b} {one}",
+)
+"""Two objects of one shape."""
+TOWARDS = (
+    "moving towards each other",
+    "moving towards each other",
+    "moving toward each other",
+    "approaching each other",
+    "going towards each other",
+    "that move towards each other",
+    "coming towards each other",
+    "coming together",
+    "meeting in the middle",
+    "heading for each other",
+    "sliding towards each other",
+)
+"""The first moves right, the second left."""
+
+
 def _moving(w: Wanted, rng: Rng) -> str:
     """`slowly going left`, with its speed where one is asked for."""
     assert w.motion is not None, "asked of what moves"
@@ -509,6 +540,8 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
     """`two objects: a pink square and a yellow triangle`."""
     if len(request.things) < 2:
         return None
+    if rng.random() < 0.7 and (text := _of_a_shape(request, rng, part)):
+        return text
     things = [phrase(w, rng) if rng.random() < 0.5 else named(w, rng) for w in request.things]
     joined = (
         listing(things)
@@ -518,6 +551,31 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
     if rng.random() < 0.5:
         return joined
     return pick(rng, COUNTED_OUT, part).format(n={2: "two", 3: "three"}[len(things)], p=joined)
+
+
+def _of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
+    """`two circles, one red and one blue, both moving up`: two that differ in color alone, or meet."""
+    if len(request.things) != 2 or request.relation is not None:
+        return None
+    a, b = request.things
+    alike = replace(a, color=b.color) == b
+    meet = (a.motion, b.motion) == ("right", "left") and replace(a, color=b.color, motion="left") == b
+    if a.color is None or b.color is None or a.shape != b.shape or not (alike or meet):
+        return None
+    name = noun(Wanted(a.shape), rng)
+    plural = name + ("es" if name.endswith(("s", "x")) else "s")
+    size = f"{word(rng, SIZE_WORDS[a.size])} " if a.size else ""
+    colors = {k: word(rng, COLOR_WORDS[w.color]) for k, w in (("a", a), ("b", b)) if w.color}
+    text = pick(rng, OF_A_SHAPE, part).format(s=size + plural, one=name, **colors)
+    text = text.replace("a orange", "an orange")
+    if text.endswith(f" {name}") and size:
+        return None  # "a red and a blue circle" does not say it of both
+    how = "" if a.speed is None else f" {word(rng, SPEED_WORDS[a.speed])}"
+    if meet:
+        return f"{text}, {pick(rng, TOWARDS, part)}{how}"
+    if a.motion is None:
+        return text
+    return f"{text}, {word(rng, ('both ', 'both ', ''))}{doing(a.motion, rng)}{how}"
 
 
 def _related(request: Request, text: str, rng: Rng, part: Part) -> str:
@@ -544,6 +602,8 @@ def backed(request: Request, text: str, rng: Rng, part: Part) -> str:
 
 def phrased(request: Request, rng: Rng, part: Part) -> str:
     """The objects and what relates them as a noun phrase: what stands after "draw"."""
+    if rng.random() < 0.7 and (text := _of_a_shape(request, rng, part)):
+        return text
     if request.relation is not None and rng.random() < 0.8 and (text := beside(request, rng, part)):
         return text
     return _related(

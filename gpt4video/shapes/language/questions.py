@@ -462,34 +462,45 @@ IT = Named("it", "it")
 """An object that was just named."""
 
 
-def double(scene: Scene, rng: Rng, part: Part) -> QA | None:
-    """Two questions in one: `What color is the star and how does it move?`, `Color and motion of the star?`
+THREE = 0.2
+"""How often three things are asked at once instead of two."""
 
-    Mostly about one object, which the second calls "it"; else one of them is about the whole video.
+
+def double(scene: Scene, rng: Rng, part: Part) -> QA | None:
+    """Two or three questions in one: `What color is the star and how does it move?`, `Its color and motion?`
+
+    Mostly about one object, which the later ones call "it"; else one of two is about the whole video.
     """
+    number = 3 if rng.random() < THREE else 2
     index = any_thing(scene, rng)
-    kinds = [list(OF_ONE)[int(k)] for k in rng.permutation(len(OF_ONE))[:2]]
+    kinds = [list(OF_ONE)[int(k)] for k in rng.permutation(len(OF_ONE))[:number]]
     named = refer(scene, index, rng, avoid=tuple(kinds))
-    whole, listed = rng.random() < 0.2, rng.random() < 0.3
-    one = OF_ONE[kinds[0]](scene, rng, part, index, named)
-    two = OF_ONE[kinds[1]](scene, rng, part, index, IT if listed or rng.random() < 0.8 else named)
+    whole, listed = number == 2 and rng.random() < 0.2, rng.random() < 0.3
+    asked = [OF_ONE[kinds[0]](scene, rng, part, index, named)]
+    for kind in kinds[1:]:
+        again = IT if listed or rng.random() < 0.8 else named
+        asked.append(OF_ONE[kind](scene, rng, part, index, again))
     if whole:
-        two = (background, count)[int(rng.integers(2))](scene, rng, part)
-    if named is None or one is None or two is None:
+        asked[1] = (background, count)[int(rng.integers(2))](scene, rng, part)
+    all_asked = [qa for qa in asked if qa is not None]
+    if named is None or len(all_asked) < number:
         return None
     if listed and not whole:
-        x, y = (word(rng, asking.TRAITS[kind]) for kind in kinds)
-        traits = f"its {x} and {y}" if named.asked == "it" else f"the {x} and {y} of {named.asked}"
+        traits = listing([word(rng, asking.TRAITS[kind]) for kind in kinds])
+        traits = f"its {traits}" if named.asked == "it" else f"the {traits} of {named.asked}"
         question = asking.put(rng, pick(rng, asking.LISTED, part), w=traits)
     else:
         if whole and rng.random() < 0.3:
-            one, two = two, one
-        a, b = one.question.rstrip("?."), asking.unled(two.question).rstrip("?.")
-        b = b.removeprefix("and ").removeprefix("so ")
-        question = pick(rng, asking.DOUBLE, part).format(a=a, b=b, B=b[:1].upper() + b[1:])
-        question = asking.casual(rng, question)
-    key = Key("double", (), parts=(one.key, two.key))
-    return QA("double", question, f"{one.answer} {two.answer}", key)
+            all_asked.reverse()
+        said = [all_asked[0].question.rstrip("?.")]
+        for qa in all_asked[1:]:
+            said.append(asking.unled(qa.question).rstrip("?.").removeprefix("and ").removeprefix("so "))
+        words = dict(zip("abc", said, strict=False))
+        words |= {name.upper(): text[:1].upper() + text[1:] for name, text in words.items()}
+        template = pick(rng, asking.DOUBLE if number == 2 else asking.TRIPLE, part)
+        question = asking.casual(rng, template.format(**words))
+    key = Key("double", (), parts=tuple(qa.key for qa in all_asked))
+    return QA("double", question, " ".join(qa.answer for qa in all_asked), key)
 
 
 KINDS: dict[str, tuple[Ask, ...]] = {
@@ -518,6 +529,8 @@ KINDS: dict[str, tuple[Ask, ...]] = {
         yesno.is_event,
         yesno.is_more,
         yesno.is_moving,
+        yesno.any_moves,
+        yesno.is_more_of,
         yesno.any_color,
         yesno.is_first,
         yesno.is_first,

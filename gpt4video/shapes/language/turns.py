@@ -80,6 +80,9 @@ def drawing(request: Request) -> str:
     return f"Here is {words}. <draw> {words} </draw>"
 
 
+POSTED_TO_COPY = replace(POSTED, events=0.0, order=0.0)
+"""Posted videos of which a drawing can show everything."""
+
 BARE = 0.08
 """Share of training's drawings that come without words, as where nothing but a video is asked for."""
 

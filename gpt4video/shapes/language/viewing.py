@@ -9,6 +9,7 @@ from gpt4video.shapes.language.answers import sentence
 from gpt4video.shapes.language.asking import ELLIPSIS, put
 from gpt4video.shapes.language.describe import COLOR_WORDS, COUNT_WORDS, SHAPE_WORDS, pick, word
 from gpt4video.shapes.language.judge import QA, Key
+from gpt4video.shapes.language.leaning import lean, of_one, other_one, which_video
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.refer import doing
 from gpt4video.shapes.language.turns import Talk
@@ -38,7 +39,7 @@ def ask_some(t: Talk, videos: tuple[int, ...], number: int, scene: Scene | None 
             question, reply = limits.unseen(t.rng, t.part)
             t.says(t.casual(question), videos)
             t.replies(reply, "decline", QA("absent", question, reply, Key("nothing", ())))
-        elif toss < 0.16 and len(scene.things) > 1 and _it(t, scene, videos):
+        elif toss < 0.2 and (_it if toss < 0.16 else other_one)(t, scene, videos):
             pass
         else:
             qa = sample_question(scene, t.rng, t.part)
@@ -46,6 +47,8 @@ def ask_some(t: Talk, videos: tuple[int, ...], number: int, scene: Scene | None 
             t.asks(qa, videos)
             if qa.kind in FOLLOWED and len(scene.things) > 1 and t.chance(0.35):
                 _ellipsis(t, scene, qa)
+            elif t.chance(0.07):
+                lean(t, scene, qa)
         videos = ()
 
 
@@ -109,8 +112,10 @@ def _ellipsis(t: Talk, scene: Scene, asked: QA) -> None:
 def _it(t: Talk, scene: Scene, videos: tuple[int, ...]) -> bool:
     """`What color is the star? And how does it move?`: the second question leans on the first.
 
-    False where no object can be named so simply.
+    False where no object can be named so simply, or there is one alone.
     """
+    if len(scene.things) == 1:
+        return False
     index = int(t.rng.integers(len(scene.things)))
     thing = scene.things[index]
     unique = sum(o.shape == thing.shape for o in scene.things) == 1
@@ -173,6 +178,16 @@ def two_videos(t: Talk) -> None:
     # Training asks more about each pair, which is long to read.
     numbers, shares = ((1, 2, 3), (0.4, 0.4, 0.2)) if t.part != "training" else ((1, 3, 6), (0.3, 0.4, 0.3))
     for _ in range(int(t.rng.choice(numbers, p=shares))):
+        if t.part == "training" and not videos and t.chance(0.12) and which_video(t):
+            continue
+        if (
+            t.part == "training"
+            and not videos
+            and t.chance(0.08)
+            and (qa := of_one(t, int(t.rng.integers(2))))
+        ):
+            t.asks(qa)
+            continue
         qa = _compare(t) if t.chance(0.5) else None
         if qa is None:
             which = int(t.rng.integers(2))

@@ -10,6 +10,7 @@ places.py   where things are, alone and beside each other
 events.py   what happens, and in which order
 checks.py   what is answered by yes or no
 short.py    questions in few words, that lean on the one before, and two at once
+leaning.py  questions that only the answer before gives a meaning
 spoken.py   templates filled, and typed as people type
 """
 
@@ -17,6 +18,7 @@ from gpt4video.shapes.language.asking.checks import (
     ALIKE,
     ANY_COLOR,
     ANY_EVENT,
+    ANY_MOVES,
     ANYTHING,
     COUNTED,
     DOES,
@@ -24,6 +26,7 @@ from gpt4video.shapes.language.asking.checks import (
     EXISTS,
     IS,
     IS_FIRST,
+    MORE_OF,
 )
 from gpt4video.shapes.language.asking.events import (
     BECOMES,
@@ -34,6 +37,17 @@ from gpt4video.shapes.language.asking.events import (
     SECOND,
     WAS,
     WHICH_EVENT,
+)
+from gpt4video.shapes.language.asking.leaning import (
+    ELSE,
+    OTHER,
+    SAID,
+    SO_WHAT,
+    SURE,
+    THE_OTHER,
+    THIS_ONE,
+    WHICH_BACKGROUND,
+    WHICH_VIDEO,
 )
 from gpt4video.shapes.language.asking.looks import (
     COLOR,
@@ -80,6 +94,7 @@ from gpt4video.shapes.language.asking.short import (
     LISTED,
     TERSE,
     TRAITS,
+    TRIPLE,
 )
 from gpt4video.shapes.language.asking.spoken import (
     LEADS,
@@ -93,6 +108,7 @@ __all__ = [
     "ANYTHING",
     "ANY_COLOR",
     "ANY_EVENT",
+    "ANY_MOVES",
     "BACKGROUND",
     "BECOMES",
     "BEHIND",
@@ -110,6 +126,7 @@ __all__ = [
     "DOUBLE",
     "EITHER",
     "ELLIPSIS",
+    "ELSE",
     "EVENT_OF",
     "EXISTS",
     "FIRST",
@@ -121,29 +138,39 @@ __all__ = [
     "IS_FIRST",
     "LEADS",
     "LISTED",
+    "MORE_OF",
     "MORE_THAN",
     "MOTION",
     "MOVES",
     "OBJECTS",
+    "OTHER",
     "PASSES",
     "PLACE",
+    "SAID",
     "SECOND",
     "SHAPE",
     "SHAPES_SEEN",
     "SHAPE_ALONE",
     "SIDE",
     "SIZE",
+    "SO_WHAT",
     "SPEED",
+    "SURE",
     "TERSE",
+    "THE_OTHER",
+    "THIS_ONE",
     "TRAITS",
+    "TRIPLE",
     "WAS",
     "WHERE",
+    "WHICH_BACKGROUND",
     "WHICH_COLOR",
     "WHICH_EVENT",
     "WHICH_MOTION",
     "WHICH_SIDE",
     "WHICH_SIZE",
     "WHICH_SPEED",
+    "WHICH_VIDEO",
     "casual",
     "put",
     "unled",

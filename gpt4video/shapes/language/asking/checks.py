@@ -313,3 +313,38 @@ ALIKE = {
     ),
 }
 """Of two objects in one video."""
+MORE_OF = (
+    "Is {o} {x} than {p}?",
+    "Is {o} {x} than {p}?",
+    "Is {o} {x} than {p} or not?",
+    "{o} is {x} than {p}, right?",
+    "Is it true that {o} is {x} than {p}?",
+    "Would you say that {o} is {x} than {p}?",
+    "Is {o} any {x} than {p}?",
+    "So is {o} {x} than {p}?",
+    "Can you see if {o} is {x} than {p}?",
+    "{o} is {x} than {p}?",
+    "Do you think {o} is {x} than {p}?",
+    "Compared to {p}, is {o} {x}?",
+    "Is {o} {x} than {p} in this video?",
+    "Tell me if {o} is {x} than {p}.",
+    "Is it right that {o} is {x} than {p}?",
+)
+ANY_MOVES = (
+    "Does anything move?",
+    "Does anything move?",
+    "Is anything moving?",
+    "Is something moving?",
+    "Is there any movement?",
+    "Does something move?",
+    "Is there any motion?",
+    "Does anything move in the video?",
+    "Is anything moving in this video?",
+    "Is there anything that moves?",
+    "Do you see anything move?",
+    "Does anything move at all?",
+    "Is anything moving or is it all still?",
+    "Do you see any movement?",
+    "Is something moving in there?",
+    "Is there any motion in the video?",
+)

@@ -151,3 +151,19 @@ LISTED = (
     "Could you say what {w} are?",
 )
 """Two traits of one object at once."""
+TRIPLE = (
+    "{a}, {b} and {c}?",
+    "{a}, {b} and {c}?",
+    "{a}, {b}, {c}?",
+    "{a}, {b}, and {c}?",
+    "{a} and {b} and {c}?",
+    "{a}? {B}? {C}?",
+    "{a}? And {b}? And {c}?",
+    "{a}, {b} and also {c}?",
+    "{a}? {B}, and {c}?",
+    "{a}; {b}; {c}?",
+    "{a}, and {b}, and {c}?",
+    "{a} and {b}? And {c}?",
+    "{a}, also {b}, and {c}?",
+)
+"""Three questions in one."""

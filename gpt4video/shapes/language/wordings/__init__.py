@@ -5,7 +5,7 @@ object that changes, `{er}` a comparative, `{do}`, `{does}` and `{doing}` a moti
 in two forms: after "but" (`…_BUT`), and as something to do (`…_DO`).
 
 same.py     the same with a change, said around it
-again.py    the same again as it is, and changes in few words
+again.py    the same again as it is or was, two in one, and changes in few words
 one.py      what changes of one object
 things.py   objects that come, stand on a side, or go
 scene.py    what changes of all objects at once, and of the background
@@ -13,9 +13,12 @@ scene.py    what changes of all objects at once, and of the background
 
 from gpt4video.shapes.language.wordings.again import (
     AGAIN,
+    BOTH,
+    NTH,
     PREFER,
     RECREATE,
     SHORT,
+    UNDO,
 )
 from gpt4video.shapes.language.wordings.one import (
     BACK_BUT,
@@ -43,6 +46,8 @@ from gpt4video.shapes.language.wordings.things import (
     ADD_DO,
     ASIDE,
     KILL,
+    ONLY_BUT,
+    ONLY_DO,
     PUT_BUT,
     PUT_DO,
     REMOVE_BUT,
@@ -62,13 +67,17 @@ __all__ = [
     "BACKGROUND_DO",
     "BACK_BUT",
     "BACK_DO",
+    "BOTH",
     "BUT",
     "BUT_POSTED",
     "DO",
     "IT_BUT",
     "KILL",
+    "NTH",
     "OF_BUT",
     "OF_DO",
+    "ONLY_BUT",
+    "ONLY_DO",
     "PREFER",
     "PUT_BUT",
     "PUT_DO",
@@ -77,4 +86,5 @@ __all__ = [
     "REMOVE_DO",
     "SHORT",
     "SWAP",
+    "UNDO",
 ]
