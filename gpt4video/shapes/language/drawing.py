@@ -38,7 +38,7 @@ def wish(t: Talk) -> Request:
         request = request_of(sample_scene(t.rng, t.part, DRAWN), t.rng)
         if request.relation != "passes" and t.chance(0.12):
             request = _barer(t, request)
-        if len(request.things) == 2 and request.relation is None and t.chance(0.2):
+        if len(request.things) == 2 and request.relation is None and t.chance(0.35):
             request = _paired(t, request)
         if allowed(request, t.part):
             return request

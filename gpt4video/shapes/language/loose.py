@@ -10,6 +10,7 @@ Every form says the whole request and nothing else. Tables are held out as in `d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -540,7 +541,7 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
     """`two objects: a pink square and a yellow triangle`."""
     if len(request.things) < 2:
         return None
-    if rng.random() < 0.7 and (text := _of_a_shape(request, rng, part)):
+    if rng.random() < 0.7 and (text := of_a_shape(request, rng, part)):
         return text
     things = [phrase(w, rng) if rng.random() < 0.5 else named(w, rng) for w in request.things]
     joined = (
@@ -553,7 +554,7 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
     return pick(rng, COUNTED_OUT, part).format(n={2: "two", 3: "three"}[len(things)], p=joined)
 
 
-def _of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
+def of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
     """`two circles, one red and one blue, both moving up`: two that differ in color alone, or meet."""
     if len(request.things) != 2 or request.relation is not None:
         return None
@@ -567,7 +568,7 @@ def _of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
     size = f"{word(rng, SIZE_WORDS[a.size])} " if a.size else ""
     colors = {k: word(rng, COLOR_WORDS[w.color]) for k, w in (("a", a), ("b", b)) if w.color}
     text = pick(rng, OF_A_SHAPE, part).format(s=size + plural, one=name, **colors)
-    text = text.replace("a orange", "an orange")
+    text = re.sub(r"\ba (?=orange|aqua)", "an ", text)
     if text.endswith(f" {name}") and size:
         return None  # "a red and a blue circle" does not say it of both
     how = "" if a.speed is None else f" {word(rng, SPEED_WORDS[a.speed])}"
@@ -602,7 +603,7 @@ def backed(request: Request, text: str, rng: Rng, part: Part) -> str:
 
 def phrased(request: Request, rng: Rng, part: Part) -> str:
     """The objects and what relates them as a noun phrase: what stands after "draw"."""
-    if rng.random() < 0.7 and (text := _of_a_shape(request, rng, part)):
+    if rng.random() < 0.7 and (text := of_a_shape(request, rng, part)):
         return text
     if request.relation is not None and rng.random() < 0.8 and (text := beside(request, rng, part)):
         return text

@@ -25,7 +25,7 @@ from gpt4video.shapes.language.describe import (
     pick,
     word,
 )
-from gpt4video.shapes.language.loose import backed, phrased, whole
+from gpt4video.shapes.language.loose import backed, of_a_shape, phrased, whole
 from gpt4video.shapes.language.refer import VERBS, doing, third
 from gpt4video.shapes.language.wishes import DRAW, DRAW_VIDEO
 from gpt4video.shapes.world import Part, observable, part_of
@@ -114,6 +114,10 @@ FLOORS = {form.split()[0] for forms in BACKGROUND_WORDS.values() for form in for
 
 def ask_for(request: Request, rng: Rng, part: Part) -> str:
     """A request for a video, typed as people type."""
+    if rng.random() < 0.5 and (text := of_a_shape(request, rng, part)):
+        template = pick(rng, ("{p}", *DRAW), part)
+        text = backed(request, template.format(p=text), rng, part)
+        return casual(rng, text[:1].upper() + text[1:])
     toss = rng.random()
     if toss < 0.24 and (text := whole(request, rng, part)):
         return casual(rng, text[:1].upper() + text[1:])
