@@ -97,7 +97,7 @@ class PyAVReader:
             aspect = float(stream.sample_aspect_ratio or 1)
             for pts, frame in self._decode(file, stream, indices.tolist()):
                 try:
-                    image = _upright(frame, aspect, max_side, self._limits.max_threads) if frame else None
+                    image = _upright(frame, aspect, max_side) if frame else None
                 except _BROKEN:
                     image = None  # a damaged header may claim colours that nothing can convert
                 if image is None:
@@ -240,9 +240,9 @@ def _codec_name(stream: Any) -> str:
     return "unknown" if context is None else str(context.codec.canonical_name)
 
 
-def _upright(frame: Any, aspect: float, max_side: int | None, threads: int) -> NDArray[np.uint8]:
+def _upright(frame: Any, aspect: float, max_side: int | None) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame as it is shown: square pixels, turned, no side above `max_side`."""
-    image = _rgb(frame, shown_size(frame.width, frame.height, aspect, max_side), threads)
+    image = _rgb(frame, shown_size(frame.width, frame.height, aspect, max_side))
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             # x' = a x + c y and y' = b x + d y: a turn by quarters, perhaps mirrored.
@@ -253,14 +253,14 @@ def _upright(frame: Any, aspect: float, max_side: int | None, threads: int) -> N
     return np.ascontiguousarray(image)
 
 
-def _rgb(frame: Any, size: tuple[int, int], threads: int) -> NDArray[np.uint8]:
+def _rgb(frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame as it is stored, at `size`; what is transparent lets white through."""
     alpha = frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
     image: NDArray[np.uint8] = frame.reformat(
         *size,
         format="rgba" if alpha else "rgb24",
         interpolation="BILINEAR" if size == (frame.width, frame.height) else "BICUBIC",
-        threads=threads,
+        threads=1,  # more are begun for every frame, which costs more than they bring
     ).to_ndarray()
     if not alpha:
         return image
