@@ -78,6 +78,7 @@ def _yuv(frame: NDArray[np.uint8], enlarge: int, width: int, height: int) -> av.
         dst_colorspace="ITU709",
         src_color_range="JPEG",
         dst_color_range="MPEG",
+        threads=1,  # as in `pyav.py`
     )
 
 
