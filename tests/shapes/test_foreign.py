@@ -7,6 +7,7 @@ import pytest
 
 from gpt4video.shapes.foreign import KINDS, PAINTERS, Foreign, paint, sample_foreign
 from gpt4video.shapes.language.dialogues import sample_dialogue
+from gpt4video.shapes.language.leaning import ORDINALS
 from gpt4video.shapes.language.limits import UNKNOWN_VIDEO
 from gpt4video.shapes.language.notes import LINES, notes
 from gpt4video.shapes.render import render
@@ -58,7 +59,11 @@ def test_whatever_is_asked_of_a_foreign_video_is_declined_and_others_are_answere
             newest = talk.scenes[said.videos[-1]] if said.videos else newest
             if reply.act in ("chat", "draw"):
                 continue
-            first = not said.videos and "first" in said.text and reply.qa and reply.qa.kind == "leaning"
-            about = talk.scenes[0] if first else newest
+            about = newest
+            if len(talk.scenes) > 1 and not said.videos:
+                if part == "training":
+                    continue  # an ordinal may be misspelled there
+                nth = [k for k, word in enumerate(ORDINALS) if word in said.text]
+                about = talk.scenes[nth[0]] if nth else newest
             foreign = about is not None and about.foreign is not None
             assert (reply.text == UNKNOWN_VIDEO) == foreign, (said, reply)

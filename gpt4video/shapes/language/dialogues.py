@@ -14,23 +14,25 @@ as they do from clients that keep only text; `Dialogue.history()` renders both w
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from gpt4video.shapes.language import harm, limits
+from gpt4video.shapes.language.answers import choice
 from gpt4video.shapes.language.asking import THIS_ONE
 from gpt4video.shapes.language.changes import change
-from gpt4video.shapes.language.describe import pick, word
+from gpt4video.shapes.language.describe import pick
 from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
-from gpt4video.shapes.language.leaning import WHOLE, ask_this_one, ask_whole, leaning, of_one
+from gpt4video.shapes.language.leaning import WHOLE, ask_whole, leaning, of_one, this_one
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
 from gpt4video.shapes.language.turns import Act, Dialogue, Talk, Turn, chat, drawing
 from gpt4video.shapes.language.viewing import ask_some, one_video, two_videos
 from gpt4video.shapes.language.wordings import RECREATE
-from gpt4video.shapes.world import FOREIGN, Mix, Part, Scene, sample_scene
+from gpt4video.shapes.world import FOREIGN, POSTED, Mix, Part, Scene, sample_scene
 
 __all__ = ["WRITERS", "Act", "Dialogue", "Turn", "drawing", "refuses", "sample_dialogue"]
 
@@ -78,41 +80,60 @@ def _decline(t: Talk) -> None:
 def _foreign(t: Talk) -> None:
     """A video of anything else: whatever is asked of it, nothing is made up. Before or after it, another."""
     toss = t.rng.random()
-    leans = False
+    texts: list[str] = []
     if toss < 0.1:
         one_video(t)
     elif toss < 0.18:
         draw_one(t)
     elif toss < 0.3:
-        leans = True
-        ask_whole(t, t.posts(), word(t.rng, WHOLE))
+        ask_whole(t, t.posts(), choice(t.rng, list(WHOLE)))
+        texts = [t.casual(pick(t.rng, THIS_ONE, t.part))]
     videos = t.posts(FOREIGN)
-    last = None
+    last = ""
     for _ in range(int(t.rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))):
-        toss = t.rng.random()
-        if leans:
-            text, leans = t.casual(pick(t.rng, THIS_ONE, t.part)), False
-        elif toss < 0.15:
-            text, _ = change(wish(t), t.rng, t.part, posted=True)
-        elif toss < 0.22:
-            text = t.casual(pick(t.rng, RECREATE, t.part))
-        else:
-            last = "describe" if toss < 0.52 else None
-            asked = sample_question(sample_scene(t.rng, t.part), t.rng, t.part, last)
-            assert asked is not None, "every scene can be described"
-            text, last = asked.question, asked.kind
-        t.says(text, videos)
-        t.replies(limits.UNKNOWN_VIDEO, "decline")
+        text, last = (texts.pop(), "") if texts else _asked_in_vain(t)
+        _unknown(t, text, videos)
         videos = ()
     toss = t.rng.random()
     if toss < 0.2:
         draw_one(t)
     elif toss < 0.35:
         one_video(t)
-    elif toss < 0.5 and last in WHOLE:
-        ask_this_one(t, last)
-    elif toss < 0.7 and len(t.scenes) == 2 and (qa := of_one(t, 0)):
-        t.asks(qa)
+    elif toss < 0.5 and last:
+        this_one(t, last)
+    elif toss < 0.7 and len(t.scenes) == 2:
+        n = int(t.rng.integers(2))
+        known = t.scenes[n] if t.scenes[n].things else None
+        if qa := of_one(t, n, known or sample_scene(t.rng, t.part, ALONE)):
+            if known:
+                t.asks(qa)
+            else:
+                _unknown(t, qa.question)
+
+
+ALONE = replace(POSTED, counts=(1.0, 0.0, 0.0))
+
+
+def _asked_in_vain(t: Talk) -> tuple[str, str]:
+    """What is said to a foreign video, and its kind where the next video may be asked the same."""
+    toss, last = t.rng.random(), ""
+    if toss < 0.15:
+        return change(wish(t), t.rng, t.part, posted=True)[0], last
+    if toss < 0.22:
+        return t.casual(pick(t.rng, RECREATE, t.part)), last
+    scene = sample_scene(t.rng, t.part)
+    if toss < 0.5:
+        last = choice(t.rng, ["describe", *WHOLE])
+        asked = WHOLE[last](scene, t.rng, t.part)
+    else:
+        asked = sample_question(scene, t.rng, t.part)
+    assert asked is not None, "every scene can be described"
+    return asked.question, last
+
+
+def _unknown(t: Talk, text: str, videos: tuple[int, ...] = ()) -> None:
+    t.says(text, videos)
+    t.replies(limits.UNKNOWN_VIDEO, "decline")
 
 
 def _unsafe(t: Talk) -> None:

@@ -50,6 +50,7 @@ def _paired(t: Talk, request: Request) -> Request:
     b = replace(a, color=b.color)
     if t.chance(0.4):
         a, b = replace(a, motion="right"), replace(b, motion="left")
+        return replace(request, things=(a, b), relation="left_of")  # without it they would pass
     return replace(request, things=(a, b))
 
 
@@ -75,11 +76,11 @@ def draw_some(t: Talk) -> None:
 
 
 def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
-    before: Request | None = None
+    undone: Request | None = None  # what an undoing brings back
     for step in range(number):
-        now = request
-        if before not in (None, request) and t.chance(0.12):
-            text, request = t.casual(pick(t.rng, UNDO, t.part)), before
+        newest = request
+        if undone is not None and undone != request and t.chance(0.12):
+            text, request = t.casual(pick(t.rng, UNDO, t.part)), undone
         elif t.chance(0.07):
             text = t.casual(pick(t.rng, RECREATE if posted and step == 0 else AGAIN, t.part))
         elif len(request.things) > 1 and t.chance(0.06):
@@ -90,13 +91,13 @@ def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
             text, request = change(request, t.rng, t.part, posted and step == 0)
         t.says(text)
         t.draws(request)
-        before = now
+        undone = None if request == undone else newest
         if t.chance(0.15):
             ask_drawn(t, request)
         elif t.chance(0.06):
             chat(t, ("thanks", "praise"))
         elif t.chance(0.04):
-            question, reply = limits.impossible_edit(t.rng, t.part)
+            question, reply = limits.impossible_edit(t.rng, t.part, len(request.things))
             t.says(t.casual(question))
             t.replies(reply, "decline")
         elif t.chance(0.04):

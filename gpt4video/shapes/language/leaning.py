@@ -1,7 +1,10 @@
 """Turns that lean on what was said before: `Are you sure?`, `And the other one?`, `And this one?`
 
-lean(t, scene, asked)    one more question after `asked`, about the same video
-leaning(t)               a conversation of such turns, about one video or two
+leaning(t)                      a conversation of such turns, about one video or two
+lean(t, scene, asked)           one more question after `asked`, about its answer
+other_one(t, scene, videos)     a question about one of two objects, then about the other one
+this_one(t, kind)               another video, asked what the one before was asked
+which_video(t), of_one(t, n)    which of two videos is so, and what the first or the second one is
 """
 
 from __future__ import annotations
@@ -12,8 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpt4video.shapes.language import asking
-from gpt4video.shapes.language.answers import any_thing, choice
-from gpt4video.shapes.language.asking import put
+from gpt4video.shapes.language.answers import any_thing, choice, sentence
 from gpt4video.shapes.language.changes import change
 from gpt4video.shapes.language.describe import (
     BACKGROUND_WORDS,
@@ -39,14 +41,17 @@ Rng = np.random.Generator
 ORDINALS = ("first", "second")
 
 
-def _sure(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA | None:
+def _sure(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA:
     """Every answer here is meant: yes, and the answer again."""
     answer = asked.answer.removeprefix("Yes, ").removeprefix("No, ")
     question = asking.casual(rng, pick(rng, asking.SURE, part))
-    return QA("leaning", question, f"Yes, {answer[:1].lower()}{answer[1:]}", Key("yesno", ("yes",)))
+    key = Key("yesno", ("yes",))
+    if asked.kind not in ("yesno", "event"):
+        key = Key("double", (), parts=(key, asked.key))
+    return QA("leaning", question, f"Yes, {answer[:1].lower()}{answer[1:]}", key)
 
 
-def _said(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA | None:
+def _said(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA:
     return replace(asked, kind="leaning", question=asking.casual(rng, pick(rng, asking.SAID, part)))
 
 
@@ -63,24 +68,32 @@ def _so_what(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA | None:
 
 
 def _else(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA | None:
-    """After a question about the one object, or about one of two that is named in the answer."""
+    """After a question about the one object, or about one of two whose answer tells nothing of the other."""
     if asked.kind not in OF_ONE or scene.event:
         return None
-    question = asking.casual(rng, pick(rng, asking.ELSE, part))
+    others = [t for t in scene.things if t.shape not in asked.answer and t.color not in asked.answer]
     if len(scene.things) == 1:
-        return QA("leaning", question, "No, there is only one object.", Key("yesno", ("no",)))
-    unnamed = [t for t in scene.things if t.shape not in asked.answer and t.color not in asked.answer]
-    if len(scene.things) != 2 or len(unnamed) != 1:
+        others = []
+    elif len(scene.things) != 2 or len(others) != 1:
         return None
-    name = article(noun(wanted(unnamed[0])))
-    return QA("leaning", question, f"Yes, there is also {name}.", Key("yesno", ("yes",)))
+    name = article(noun(wanted(others[0]))) if others else ""
+    more, all_of_it = f"there is also {name}.", "there is only one object."
+    toss = rng.random()
+    if toss < 0.3:
+        answer = sentence(more[:-1]) if others else f"Nothing else: {all_of_it}"
+        key = Key("objects", (name.partition(" ")[2],)) if others else Key("nothing", ())
+        return QA("leaning", asking.casual(rng, pick(rng, asking.WHAT_ELSE, part)), answer, key)
+    table, yes = (asking.ANYTHING_ELSE, bool(others)) if toss < 0.7 else (asking.THAT_ALL, not others)
+    answer = f"{'Yes' if yes else 'No'}, {more if others else all_of_it}"
+    question = asking.casual(rng, pick(rng, table, part))
+    return QA("leaning", question, answer, Key("yesno", ("yes" if yes else "no",)))
 
 
 LEANS: tuple[tuple[float, Callable[[Scene, QA, Rng, Part], QA | None]], ...] = (
-    (0.35, _so_what),
-    (0.3, _sure),
-    (0.2, _else),
-    (0.15, _said),
+    (0.4, _so_what),
+    (0.2, _sure),
+    (0.28, _else),
+    (0.12, _said),
 )
 """Questions about the answer before, and how often each is tried first."""
 
@@ -135,27 +148,29 @@ def _alone(scene: Scene) -> bool:
     return len(scene.things) == 1 and scene.event is None
 
 
-WHOLE = ("describe", "background", "count")
-"""Kinds of questions that can be asked of any scene in the same words."""
+WHOLE = {"describe": describe, "background": background, "count": count}
+"""Questions that can be asked of any scene in the same words."""
 
 
-def ask_whole(t: Talk, videos: tuple[int, ...], kind: str, question: str = "") -> None:
-    """A question of such a kind about a video that is posted with it, in other words where there are any."""
-    scene = t.scenes[videos[0]]
-    if kind in OF_ONE:
-        qa = OF_ONE[kind](scene, t.rng, t.part, 0, None)
-    else:
-        qa = {"describe": describe, "background": background, "count": count}[kind](scene, t.rng, t.part)
-    assert qa is not None, "every scene has these, and a scene of one object the others that were chosen"
-    t.asks(replace(qa, kind="leaning", question=question) if question else qa, videos)
+def ask_whole(t: Talk, videos: tuple[int, ...], kind: str) -> None:
+    """Such a question about a video that is posted with it."""
+    t.asks(_whole(t, t.scenes[videos[0]], kind), videos)
 
 
-def ask_this_one(t: Talk, kind: str) -> None:
-    """Another video and only `And this one?`"""
-    ask_whole(t, t.posts(), kind, t.casual(pick(t.rng, asking.THIS_ONE, t.part)))
+def _whole(t: Talk, scene: Scene, kind: str) -> QA:
+    qa = WHOLE[kind](scene, t.rng, t.part) if kind in WHOLE else OF_ONE[kind](scene, t.rng, t.part, 0, None)
+    assert qa is not None, "every scene has the first, and a scene of one object those that were chosen"
+    return qa
 
 
-def this_one(t: Talk) -> None:
+def this_one(t: Talk, kind: str, videos: tuple[int, ...] = ()) -> None:
+    """Another video and only `And this one?`, where a question of this kind was asked before."""
+    videos = videos or t.posts()
+    question = t.casual(pick(t.rng, asking.THIS_ONE, t.part))
+    t.asks(replace(_whole(t, t.scenes[videos[0]], kind), kind="leaning", question=question), videos)
+
+
+def _same_of_two(t: Talk) -> None:
     """A question about a video, then another video and only `And this one?`"""
     a, b = t.posts(), t.posts()
     one, two = t.scenes[-2:]
@@ -166,7 +181,18 @@ def this_one(t: Talk) -> None:
         kinds += ["size"] * (here.sized and there.sized) + ["speed"] * (here.travels and there.travels)
     kind = choice(t.rng, kinds)
     ask_whole(t, a, kind)
-    ask_whole(t, b, kind, t.casual(pick(t.rng, asking.THIS_ONE, t.part)))
+    this_one(t, kind, b)
+
+
+def _ask_each(t: Talk, posted: tuple[tuple[int, ...], ...]) -> None:
+    """A question with each video; `Which one is red?` would ask for one of them."""
+    for videos in posted:
+        while True:
+            asked = sample_question(t.scenes[videos[0]], t.rng, t.part)
+            assert asked is not None, "every scene has a background to ask for"
+            if not {"which", "one"} & {*asked.question.lower().replace("?", "").split()}:
+                break
+        t.asks(asked, videos)
 
 
 def which_video(t: Talk) -> bool:
@@ -193,37 +219,40 @@ def which_video(t: Talk) -> bool:
         else:
             x, truth = word(t.rng, COLOR_WORDS[value]), f"is {value}"
     answer = f"The {ORDINALS[n]} one {truth}."
-    t.asks(QA("leaning", put(t.rng, question, x=x), answer, Key("video", (ORDINALS[n],))))
+    t.asks(QA("leaning", t.casual(question.format(x=x)), answer, Key("video", (ORDINALS[n],))))
     return True
 
 
-def of_one(t: Talk, n: int) -> QA | None:
-    """`What color is the first one?`, of a video with one object."""
-    scene = t.scenes[-2:][n]
+OF_VIDEO = (
+    "the {n} one",
+    "the {n} one",
+    "the {n} object",
+    "the object in the {n} video",
+    "the object in the {n} clip",
+)
+
+
+def of_one(t: Talk, n: int, scene: Scene | None = None) -> QA | None:
+    """`What color is the first one?`, of a video with one object; `scene` stands in for one that has none."""
+    scene = scene or t.scenes[-2:][n]
     if not _alone(scene):
         return None
     family = choice(t.rng, list(OF_ONE))
     said = "it" if family == "shape" else f"the {scene.things[0].shape}"
-    what = word(t.rng, ("one", "one", "video", "object", "clip"))
-    what = (
-        f"the object in the {ORDINALS[n]} {what}"
-        if what in ("video", "clip")
-        else f"the {ORDINALS[n]} {what}"
-    )
-    qa = OF_ONE[family](scene, t.rng, t.part, 0, Named(what, said))
-    return None if qa is None else replace(qa, kind="leaning")
+    named = Named(word(t.rng, OF_VIDEO).format(n=ORDINALS[n]), said)
+    qa = OF_ONE[family](scene, t.rng, t.part, 0, named)
+    if qa is None:
+        return None
+    question = asking.unled(qa.question)
+    return replace(qa, kind="leaning", question=t.casual(question[:1].upper() + question[1:]))
 
 
 def _two(t: Talk) -> None:
     """Two videos, the second of them often with `And this one?`, then which of them is what."""
     if t.chance(0.6):
-        this_one(t)
+        _same_of_two(t)
     else:
-        a, b = t.posts(), t.posts()
-        for scene, videos in zip(t.scenes[:2], (a, b), strict=True):
-            asked = sample_question(scene, t.rng, t.part)
-            assert asked is not None, "every scene has a background to ask for"
-            t.asks(asked, videos)
+        _ask_each(t, (t.posts(), t.posts()))
     for _ in range(int(t.rng.integers(3))):
         if t.chance(0.5) and which_video(t):
             continue
@@ -242,11 +271,7 @@ def both(t: Talk) -> Request | None:
 
 def redraw_two(t: Talk) -> None:
     """Two posted videos; both are to be drawn in one, or one of them again, at times changed."""
-    a, b = t.posts(POSTED_TO_COPY), t.posts(POSTED_TO_COPY)
-    asked = [sample_question(scene, t.rng, t.part) for scene in t.scenes[:2]]
-    for qa, videos in zip(asked, (a, b), strict=True):
-        assert qa is not None, "every scene has a background to ask for"
-        t.asks(qa, videos)
+    _ask_each(t, (t.posts(POSTED_TO_COPY), t.posts(POSTED_TO_COPY)))
     together = both(t)
     if together is not None and t.chance(0.75):
         t.says(t.casual(pick(t.rng, BOTH, t.part)))

@@ -777,7 +777,6 @@ EDIT_TWINS = (
     "Three of them, please.",
     "Can you draw two of them?",
     "Can you make two of it?",
-    "Double it.",
     "Duplicate it.",
     "I want two of them.",
     "Copy it, so that there are two.",
@@ -838,8 +837,8 @@ def impossible(rng: Rng, part: Part) -> tuple[str, str]:
     return _fill(rng, part, templates), reply
 
 
-def impossible_edit(rng: Rng, part: Part) -> tuple[str, str]:
-    """A change that leads outside the world."""
+def impossible_edit(rng: Rng, part: Part, objects: int) -> tuple[str, str]:
+    """A change that leads outside the world, of a video with so many objects."""
     table: tuple[tuple[float, tuple[str, ...], str], ...] = (
         (0.35, EDIT_WHAT, CANNOT_DRAW),
         (0.6, EDIT_COLOR, NO_COLOR),
@@ -847,7 +846,7 @@ def impossible_edit(rng: Rng, part: Part) -> tuple[str, str]:
         (0.85, EDIT_BACKGROUND, NO_BACKGROUND),
         (1.01, EDIT_TWINS, NO_TWINS),
     )
-    toss = rng.random()
+    toss = rng.random() * (1.0 if objects == 1 else 0.85)  # two of which?
     _, templates, reply = next(row for row in table if toss < row[0])
     return _fill(rng, part, templates), reply
 

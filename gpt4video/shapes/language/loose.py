@@ -369,7 +369,7 @@ TOWARDS = (
     "heading for each other",
     "sliding towards each other",
 )
-"""The first moves right, the second left."""
+"""The first stands left of the second and moves right, the second moves left."""
 
 
 def _moving(w: Wanted, rng: Rng) -> str:
@@ -556,11 +556,13 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
 
 def of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
     """`two circles, one red and one blue, both moving up`: two that differ in color alone, or meet."""
-    if len(request.things) != 2 or request.relation is not None:
+    if len(request.things) != 2 or request.relation not in (None, "left_of"):
         return None
     a, b = request.things
-    alike = replace(a, color=b.color) == b
-    meet = (a.motion, b.motion) == ("right", "left") and replace(a, color=b.color, motion="left") == b
+    alike = request.relation is None and replace(a, color=b.color) == b
+    meet = (
+        request.relation is not None and a.motion == "right" and replace(a, color=b.color, motion="left") == b
+    )
     if a.color is None or b.color is None or a.shape != b.shape or not (alike or meet):
         return None
     name = noun(Wanted(a.shape), rng)

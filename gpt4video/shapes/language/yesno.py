@@ -208,10 +208,14 @@ def is_moving(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return _yes_no(question, thing.motion != "still", f"{named.said} is {doing(thing.motion)}")
 
 
+RESTS = ("growing", "shrinking", "spinning", "still")
+"""Motions of what stays where it is."""
+
+
 def any_moves(scene: Scene, rng: Rng, part: Part) -> QA | None:
     """Does anything move? Asked where all rest or something clearly moves."""
     moving = [t for t in canonical(scene).things if t.motion not in RESTS]
-    if any(t.motion != "still" for t in scene.things if t not in moving) or (moving and rng.random() < 0.7):
+    if any(t.motion != "still" for t in scene.things if t not in moving) or (moving and rng.random() < 0.85):
         return None  # most scenes move
     question = asking.put(rng, pick(rng, asking.ANY_MOVES, part))
     if not moving:
@@ -219,37 +223,37 @@ def any_moves(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return _yes_no(question, True, f"the {noun(wanted(moving[0]))} is {doing(moving[0].motion)}")
 
 
-RESTS = ("growing", "shrinking", "spinning", "still")
-"""Motions of what stays where it is."""
+MORE = {
+    "small": ("smaller",),
+    "large": ("larger", "bigger", "bigger"),
+    "slow": ("slower",),
+    "fast": ("faster", "faster", "quicker"),
+}
+"""Comparatives of sizes and speeds, the canonical one first."""
 
 
 def is_more_of(scene: Scene, rng: Rng, part: Part) -> QA | None:
-    """Is the circle bigger than the square? Is it faster?"""
+    """Is the circle bigger than the square? Is it faster? Of speeds only those that clearly differ."""
     pair = pair_of(scene, rng)
     if pair is None:
         return None
     trait = choice(rng, ["size", "size", "speed"])
     a, b = (scene.things[k] for k in pair)
+    here, there = getattr(a, trait), getattr(b, trait)
     if not all(t.sized if trait == "size" else t.travels for t in (a, b)):
+        return None
+    if here == there and (trait == "speed" or rng.random() < 0.75):
         return None
     named, other = refer(scene, pair[0], rng, avoid=trait), refer(scene, pair[1], rng, avoid=trait)
     if named is None or other is None:
         return None
-    more = {
-        "small": ("smaller",),
-        "large": ("bigger", "bigger", "larger"),
-        "slow": ("slower",),
-        "fast": ("faster", "faster", "quicker"),
-    }
-    here, there = getattr(a, trait), getattr(b, trait)
-    yes = here != there and bool(rng.random() < 0.5)
-    rival = choice(rng, list(more)[:2] if trait == "size" else list(more)[2:]) if here == there else there
-    asked = word(rng, more[here if yes else rival])
+    yes = here != there and bool(rng.random() < 0.6)
+    rival = choice(rng, list(SIZE_WORDS)) if here == there else there
+    asked = word(rng, MORE[here if yes else rival])
     question = asking.put(rng, pick(rng, asking.MORE_OF, part), o=named.asked, p=other.asked, x=asked)
     if here == there:
         return _yes_no(question, False, f"both are {here}")
-    truth = {"small": "smaller", "large": "larger", "slow": "slower", "fast": "faster"}[here]
-    return _yes_no(question, yes, f"{named.said} is {truth}")
+    return _yes_no(question, yes, f"{named.said} is {MORE[here][0]}")
 
 
 def is_event(scene: Scene, rng: Rng, part: Part) -> QA | None:

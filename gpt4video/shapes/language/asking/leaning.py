@@ -12,7 +12,6 @@ SURE = (
     "Are you certain?",
     "Is that true?",
     "Are you really sure?",
-    "Are you sure it is?",
     "Is that correct?",
     "Are you sure of that?",
     "Do you really think so?",
@@ -38,24 +37,21 @@ SAID = (
     "Can you tell me that again?",
 )
 SO_WHAT = (
-    "So what is it?",
     "What is it then?",
     "So what is it then?",
-    "What is it?",
     "Then what is it?",
-    "Well, what is it?",
+    "Well, what is it then?",
     "Ok, what is it then?",
-    "What else is it then?",
-    "But what is it?",
+    "But what is it then?",
     "And what is it then?",
     "What is it really?",
-    "So what do you see?",
-    "What do you see instead?",
     "What is it instead?",
     "Then tell me what it is.",
-    "So tell me what it is.",
+    "So what is it instead?",
     "If not, what is it?",
+    "Then what is it really?",
 )
+"""After a no: all of it, where `So what is it?` asks for a shape."""
 OTHER = (
     "And the other one?",
     "And the other one?",
@@ -84,22 +80,45 @@ THE_OTHER = (
     "the other thing",
     "the other shape",
 )
-ELSE = (
+ANYTHING_ELSE = (
     "Anything else?",
-    "What else?",
+    "Anything else?",
     "Is there anything else?",
-    "Is that all?",
     "Is there something else?",
-    "What else is there?",
     "Do you see anything else?",
     "Anything else in the video?",
     "Is there anything else in it?",
-    "Nothing else?",
-    "Is that everything?",
     "Is there more?",
-    "What else do you see?",
-    "Do you see something else in it?",
+    "Do you see something else?",
+    "Do you see anything else in the video?",
     "Is anything else there?",
+)
+"""Yes, where there is more."""
+THAT_ALL = (
+    "Is that all?",
+    "Is that all?",
+    "Is that everything?",
+    "That's all?",
+    "That is all?",
+    "Is that all there is?",
+    "Was that all?",
+    "And that is all?",
+    "Is that all you see?",
+    "Is that everything in it?",
+)
+"""No, where there is more."""
+WHAT_ELSE = (
+    "What else?",
+    "What else?",
+    "What else is there?",
+    "What else do you see?",
+    "And what else?",
+    "What else is in it?",
+    "What else is in the video?",
+    "What else can you see?",
+    "What is there besides?",
+    "What else does the video show?",
+    "What else is to be seen?",
 )
 THIS_ONE = (
     "And this one?",
@@ -129,7 +148,6 @@ THIS_ONE = (
 WHICH_VIDEO = (
     "Which one is {x}?",
     "Which one was {x}?",
-    "Which video is {x}?",
     "Which one of them is {x}?",
     "In which video is it {x}?",
     "In which one is it {x}?",
@@ -138,7 +156,6 @@ WHICH_VIDEO = (
     "Which of the two is {x}?",
     "Which is {x}?",
     "Is it {x} in the first or the second?",
-    "Which of the videos is {x}?",
     "Which one is the one that is {x}?",
     "In which clip is it {x}?",
     "In which of the two is it {x}?",

@@ -289,8 +289,6 @@ UNDO = (
     "I liked the previous one better.",
     "Back to the previous one.",
     "Back to the one before, please.",
-    "The previous one again.",
-    "Draw the previous one again.",
     "Can you undo that?",
     "Can you go back?",
     "Can you go back to the previous one?",
