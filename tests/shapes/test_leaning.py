@@ -12,7 +12,7 @@ from gpt4video.shapes.language.describe import full_request, request_of
 from gpt4video.shapes.language.dialogues import sample_dialogue
 from gpt4video.shapes.language.drawing import wish
 from gpt4video.shapes.language.judge import judge_answer
-from gpt4video.shapes.language.leaning import ORDINALS, _else, both, of_one, other_one, which_video
+from gpt4video.shapes.language.leaning import ORDINALS, _else, both_in_one, of_nth, other_one, which_video
 from gpt4video.shapes.language.limits import (
     EDIT_MOTION,
     EDIT_TWINS,
@@ -128,7 +128,7 @@ def test_two_videos_are_drawn_as_one_on_the_background_of_the_first():
     for _ in range(200):
         talk = Talk(rng, "training")
         talk.posts(POSTED_TO_COPY), talk.posts(POSTED_TO_COPY)
-        if (request := both(talk)) is None:
+        if (request := both_in_one(talk)) is None:
             continue
         shown = [full_request(canonical(scene)) for scene in talk.scenes]
         assert request.things == tuple(r.things[0] for r in shown)
@@ -218,7 +218,7 @@ def test_two_of_a_shape_may_be_asked_for_together():
             a, b = request.things
             assert a.shape == b.shape and a.size == b.size and (a.motion, b.motion) == ("right", "left")
             met["meet"] += 1
-        elif words.startswith(("draw two ", "two ")) and " one " in words:
+        elif re.search(r"\b(two|pair of)\b", words) and not re.search(r"\b(objects|shapes|things)\b", words):
             assert len({(w.shape, w.size, w.motion, w.speed) for w in request.things}) == 1
             met["alike"] += 1
     assert min(met[k] for k in ("meet", "alike")) > 3
@@ -270,7 +270,7 @@ def test_the_first_one_and_the_second_are_those_videos():
         )
         talk.posts(), talk.posts()
         n = int(rng.integers(2))
-        if qa := of_one(talk, n):
+        if qa := of_nth(talk, n):
             assert ORDINALS[n] in qa.question and ORDINALS[1 - n] not in qa.question
             assert qa.key.right == (str(getattr(talk.scenes[n].things[0], qa.key.family)),)
             met[n, qa.key.family] += 1

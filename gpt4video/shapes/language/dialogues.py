@@ -25,7 +25,7 @@ from gpt4video.shapes.language.changes import change
 from gpt4video.shapes.language.describe import pick
 from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
-from gpt4video.shapes.language.leaning import WHOLE, ask_whole, leaning, of_one, this_one
+from gpt4video.shapes.language.leaning import WHOLE, ask_whole, leaning, of_nth, this_one
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.requests import FLOORS, rephrase
 from gpt4video.shapes.language.systems import system
@@ -104,7 +104,7 @@ def _foreign(t: Talk) -> None:
     elif toss < 0.7 and len(t.scenes) == 2:
         n = int(t.rng.integers(2))
         known = t.scenes[n] if t.scenes[n].things else None
-        if qa := of_one(t, n, known or sample_scene(t.rng, t.part, ALONE)):
+        if qa := of_nth(t, n, known or sample_scene(t.rng, t.part, ALONE)):
             if known:
                 t.asks(qa)
             else:

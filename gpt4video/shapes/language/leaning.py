@@ -4,7 +4,8 @@ leaning(t)                      a conversation of such turns, about one video or
 lean(t, scene, asked)           one more question after `asked`, about its answer
 other_one(t, scene, videos)     a question about one of two objects, then about the other one
 this_one(t, kind)               another video, asked what the one before was asked
-which_video(t), of_one(t, n)    which of two videos is so, and what the first or the second one is
+which_video(t), of_nth(t, n)    which of two videos is so, and what the first or the second one is; either:
+which_or_nth(t)
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def _so_what(scene: Scene, asked: QA, rng: Rng, part: Part) -> QA | None:
     """After `No, it is a square.` about the one object."""
     thing = scene.things[0]
     known = f"is {article(thing.shape)}." in asked.answer or f"is {thing.color}." in asked.answer
-    alone = len(scene.things) == 1 and thing.event != "recolors"
-    if not (alone and known and asked.kind == "yesno" and asked.answer.startswith("No, ")):
+    single = len(scene.things) == 1 and thing.event != "recolors"
+    if not (single and known and asked.kind == "yesno" and asked.answer.startswith("No, ")):
         return None
     name = noun(wanted(thing))
     question = asking.casual(rng, pick(rng, asking.SO_WHAT, part))
@@ -128,7 +129,7 @@ def other_one(t: Talk, scene: Scene, videos: tuple[int, ...]) -> bool:
     return True
 
 
-def _one(t: Talk) -> None:
+def _about_one(t: Talk) -> None:
     """One video; every second question leans on the one before."""
     videos = t.posts()
     scene = t.scenes[-1]
@@ -144,7 +145,8 @@ def _one(t: Talk) -> None:
         lean(t, scene, asked)
 
 
-def _alone(scene: Scene) -> bool:
+def alone(scene: Scene) -> bool:
+    """Whether a video shows one object to which nothing happens."""
     return len(scene.things) == 1 and scene.event is None
 
 
@@ -175,7 +177,7 @@ def _same_of_two(t: Talk) -> None:
     a, b = t.posts(), t.posts()
     one, two = t.scenes[-2:]
     kinds = [*WHOLE]
-    if _alone(one) and _alone(two):
+    if alone(one) and alone(two):
         here, there = one.things[0], two.things[0]
         kinds += ["color", "color", "shape", "shape", "motion", "motion"]
         kinds += ["size"] * (here.sized and there.sized) + ["speed"] * (here.travels and there.travels)
@@ -199,7 +201,7 @@ def which_video(t: Talk) -> bool:
     """`Which one is red?`, of the last two videos, where they differ in that."""
     one, two = t.scenes[-2:]
     traits = ["background"] * (one.background != two.background)
-    if _alone(one) and _alone(two):
+    if alone(one) and alone(two):
         a, b = one.things[0], two.things[0]
         traits += [k for k in ("color", "shape", "motion") if getattr(a, k) != getattr(b, k)]
     if not traits:
@@ -232,10 +234,10 @@ OF_VIDEO = (
 )
 
 
-def of_one(t: Talk, n: int, scene: Scene | None = None) -> QA | None:
+def of_nth(t: Talk, n: int, scene: Scene | None = None) -> QA | None:
     """`What color is the first one?`, of a video with one object; `scene` stands in for one that has none."""
     scene = scene or t.scenes[-2:][n]
-    if not _alone(scene):
+    if not alone(scene):
         return None
     family = choice(t.rng, list(OF_ONE))
     said = "it" if family == "shape" else f"the {scene.things[0].shape}"
@@ -247,20 +249,27 @@ def of_one(t: Talk, n: int, scene: Scene | None = None) -> QA | None:
     return replace(qa, kind="leaning", question=t.casual(question[:1].upper() + question[1:]))
 
 
-def _two(t: Talk) -> None:
+def which_or_nth(t: Talk) -> bool:
+    """`Which one is red?` or `What color is the first one?`; False where what came up does not fit."""
+    if t.chance(0.5):
+        return which_video(t)
+    qa = of_nth(t, int(t.rng.integers(2)))
+    if qa is not None:
+        t.asks(qa)
+    return qa is not None
+
+
+def _about_two(t: Talk) -> None:
     """Two videos, the second of them often with `And this one?`, then which of them is what."""
     if t.chance(0.6):
         _same_of_two(t)
     else:
         _ask_each(t, (t.posts(), t.posts()))
     for _ in range(int(t.rng.integers(3))):
-        if t.chance(0.5) and which_video(t):
-            continue
-        if qa := of_one(t, int(t.rng.integers(2))):
-            t.asks(qa)
+        which_or_nth(t)
 
 
-def both(t: Talk) -> Request | None:
+def both_in_one(t: Talk) -> Request | None:
     """What two videos of one object each show, in one: on the first one's background."""
     requests = [full_request(canonical(scene)) for scene in t.scenes[-2:]]
     if any(len(request.things) != 1 for request in requests):
@@ -272,7 +281,7 @@ def both(t: Talk) -> Request | None:
 def redraw_two(t: Talk) -> None:
     """Two posted videos; both are to be drawn in one, or one of them again, at times changed."""
     _ask_each(t, (t.posts(POSTED_TO_COPY), t.posts(POSTED_TO_COPY)))
-    together = both(t)
+    together = both_in_one(t)
     if together is not None and t.chance(0.75):
         t.says(t.casual(pick(t.rng, BOTH, t.part)))
         t.draws(together)
@@ -292,8 +301,8 @@ def leaning(t: Talk) -> None:
     """A conversation whose turns lean on each other."""
     toss = t.rng.random()
     if toss < 0.45:
-        _one(t)
+        _about_one(t)
     elif toss < 0.8:
-        _two(t)
+        _about_two(t)
     else:
         redraw_two(t)

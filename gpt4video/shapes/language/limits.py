@@ -786,10 +786,16 @@ EDIT_TWINS = (
 
 
 _COLORS = ("red", "green", "blue", "yellow", "purple", "pink", "cyan")
+"""Those that "a" may stand before."""
 
 
 def _fill(rng: Rng, part: Part, templates: tuple[str, ...]) -> str:
-    """A template with words of the world and words from outside it."""
+    """A template with words of the world and words from outside it.
+
+    n    a thing that cannot be drawn, n0 without its article    k    a number that is too large
+    s, c, m    a shape, a color, a way to move; q    a color that a background shall have
+    o    a color that nothing has, w    one that no object has
+    """
     noun = held(rng, NOUNS, part)
     plural = ("circles", "squares", "triangles", "stars", "crosses", "rings")
     singular = ("circle", "square", "triangle", "star", "cross", "ring")
@@ -812,6 +818,15 @@ def _fill(rng: Rng, part: Part, templates: tuple[str, ...]) -> str:
     return text[:1].upper() + text[1:]
 
 
+Table = tuple[tuple[float, tuple[str, ...], str], ...]
+"""Up to which toss come which templates, and their reply."""
+
+
+def _drawn(rng: Rng, part: Part, table: Table, toss: float) -> tuple[str, str]:
+    _, templates, reply = next(row for row in table if toss < row[0])
+    return _fill(rng, part, templates), reply
+
+
 def impossible(rng: Rng, part: Part) -> tuple[str, str]:
     """A wish outside the world, and what it can do instead."""
     toss = rng.random()
@@ -821,7 +836,7 @@ def impossible(rng: Rng, part: Part) -> tuple[str, str]:
             noun += " " + held(rng, PLACES, part)
         text = pick(rng, DRAW_WHAT, part).format(n=noun)
         return text[:1].upper() + text[1:], CANNOT_DRAW
-    table: tuple[tuple[float, tuple[str, ...], str], ...] = (
+    table: Table = (
         (0.46, DRAW_MIXED, CANNOT_DRAW),
         (0.60, WRITE, CANNOT_TALK),
         (0.76, FACTS, CANNOT_TALK),
@@ -833,22 +848,19 @@ def impossible(rng: Rng, part: Part) -> tuple[str, str]:
         (0.97, SOUND, NO_SOUND),
         (1.01, ODD_BACKGROUND, NO_BACKGROUND),
     )
-    _, templates, reply = next(row for row in table if toss < row[0])
-    return _fill(rng, part, templates), reply
+    return _drawn(rng, part, table, toss)
 
 
 def impossible_edit(rng: Rng, part: Part, objects: int) -> tuple[str, str]:
     """A change that leads outside the world, of a video with so many objects."""
-    table: tuple[tuple[float, tuple[str, ...], str], ...] = (
+    table: Table = (
         (0.35, EDIT_WHAT, CANNOT_DRAW),
         (0.6, EDIT_COLOR, NO_COLOR),
         (0.75, EDIT_MOTION, NO_MOTION),
         (0.85, EDIT_BACKGROUND, NO_BACKGROUND),
         (1.01, EDIT_TWINS, NO_TWINS),
     )
-    toss = rng.random() * (1.0 if objects == 1 else 0.85)  # two of which?
-    _, templates, reply = next(row for row in table if toss < row[0])
-    return _fill(rng, part, templates), reply
+    return _drawn(rng, part, table, rng.random() * (1.0 if objects == 1 else 0.85))  # two of which?
 
 
 def unseen(rng: Rng, part: Part) -> tuple[str, str]:

@@ -342,18 +342,18 @@ COUNTED_OUT = (
 
 
 OF_A_SHAPE = (
-    "two {s}, one {a} and one {b}",
-    "two {s}, one {a}, one {b}",
-    "two {s}, one {a} and the other {b}",
-    "two {s}, a {a} one and a {b} one",
-    "two {s}: one {a}, one {b}",
-    "2 {s}, one {a} one {b}",
-    "two {s}, {a} and {b}",
-    "two {s} in {a} and {b}",
-    "two {s}, the first {a}, the second {b}",
-    "a pair of {s}, one {a} and one {b}",
-    "two {s}, one of them {a} and one {b}",
-    "a {a} and a {b} {one}",
+    "two {z}{s}, one {a} and one {b}",
+    "two {z}{s}, one {a}, one {b}",
+    "two {z}{s}, one {a} and the other {b}",
+    "two {z}{s}, a {a} one and a {b} one",
+    "two {z}{s}: one {a}, one {b}",
+    "2 {z}{s}, one {a} one {b}",
+    "two {z}{s}, {a} and {b}",
+    "two {z}{s} in {a} and {b}",
+    "two {z}{s}, the first {a}, the second {b}",
+    "a pair of {z}{s}, one {a} and one {b}",
+    "two {z}{s}, one of them {a} and one {b}",
+    "a {z}{a} and a {z}{b} {one}",
 )
 """Two objects of one shape."""
 TOWARDS = (
@@ -541,8 +541,6 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
     """`two objects: a pink square and a yellow triangle`."""
     if len(request.things) < 2:
         return None
-    if rng.random() < 0.7 and (text := of_a_shape(request, rng, part)):
-        return text
     things = [phrase(w, rng) if rng.random() < 0.5 else named(w, rng) for w in request.things]
     joined = (
         listing(things)
@@ -569,10 +567,8 @@ def of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
     plural = name + ("es" if name.endswith(("s", "x")) else "s")
     size = f"{word(rng, SIZE_WORDS[a.size])} " if a.size else ""
     colors = {k: word(rng, COLOR_WORDS[w.color]) for k, w in (("a", a), ("b", b)) if w.color}
-    text = pick(rng, OF_A_SHAPE, part).format(s=size + plural, one=name, **colors)
+    text = pick(rng, OF_A_SHAPE, part).format(z=size, s=plural, one=name, **colors)
     text = re.sub(r"\ba (?=orange|aqua)", "an ", text)
-    if text.endswith(f" {name}") and size:
-        return None  # "a red and a blue circle" does not say it of both
     how = "" if a.speed is None else f" {word(rng, SPEED_WORDS[a.speed])}"
     if meet:
         return f"{text}, {pick(rng, TOWARDS, part)}{how}"
@@ -605,8 +601,6 @@ def backed(request: Request, text: str, rng: Rng, part: Part) -> str:
 
 def phrased(request: Request, rng: Rng, part: Part) -> str:
     """The objects and what relates them as a noun phrase: what stands after "draw"."""
-    if rng.random() < 0.7 and (text := of_a_shape(request, rng, part)):
-        return text
     if request.relation is not None and rng.random() < 0.8 and (text := beside(request, rng, part)):
         return text
     return _related(

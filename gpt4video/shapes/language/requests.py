@@ -114,7 +114,7 @@ FLOORS = {form.split()[0] for forms in BACKGROUND_WORDS.values() for form in for
 
 def ask_for(request: Request, rng: Rng, part: Part) -> str:
     """A request for a video, typed as people type."""
-    if rng.random() < 0.5 and (text := of_a_shape(request, rng, part)):
+    if rng.random() < 0.7 and (text := of_a_shape(request, rng, part)):
         template = pick(rng, ("{p}", *DRAW), part)
         text = backed(request, template.format(p=text), rng, part)
         return casual(rng, text[:1].upper() + text[1:])

@@ -9,7 +9,7 @@ from gpt4video.shapes.language.answers import sentence
 from gpt4video.shapes.language.asking import ELLIPSIS, put
 from gpt4video.shapes.language.describe import COLOR_WORDS, COUNT_WORDS, SHAPE_WORDS, pick, word
 from gpt4video.shapes.language.judge import QA, Key
-from gpt4video.shapes.language.leaning import lean, of_one, other_one, which_video
+from gpt4video.shapes.language.leaning import alone, lean, other_one, which_or_nth
 from gpt4video.shapes.language.questions import sample_question
 from gpt4video.shapes.language.refer import doing
 from gpt4video.shapes.language.turns import Talk
@@ -178,15 +178,8 @@ def two_videos(t: Talk) -> None:
     # Training asks more about each pair, which is long to read.
     numbers, shares = ((1, 2, 3), (0.4, 0.4, 0.2)) if t.part != "training" else ((1, 3, 6), (0.3, 0.4, 0.3))
     for _ in range(int(t.rng.choice(numbers, p=shares))):
-        if t.part == "training" and not videos and t.chance(0.12) and which_video(t):
-            continue
-        if (
-            t.part == "training"
-            and not videos
-            and t.chance(0.08)
-            and (qa := of_one(t, int(t.rng.integers(2))))
-        ):
-            t.asks(qa)
+        # In training alone: what is measured of two videos stays what it was; `leaning` has its own.
+        if t.part == "training" and not videos and t.chance(0.2) and which_or_nth(t):
             continue
         qa = _compare(t) if t.chance(0.5) else None
         if qa is None:
@@ -395,8 +388,7 @@ DIFFERS = {
 def _compare(t: Talk) -> QA | None:
     """Is it the same in both videos, which has more, how do they differ?"""
     one, two = t.scenes[:2]
-    alone = len(one.things) == len(two.things) == 1 and not (one.event or two.event)
-    names = ["background", "count", *(("color", "shape", "motion") if alone else ())]
+    names = ["background", "count", *(("color", "shape", "motion") if alone(one) and alone(two) else ())]
     name = names[int(t.rng.integers(len(names)))]
     if name == "count":
         a, b = (COUNT_WORDS[len(s.things)] for s in (one, two))
