@@ -26,8 +26,8 @@ from gpt4video.models.clip import ClipEncoder, Layer
 from gpt4video.models.tokenizer import VIDEO, load_tokenizer
 from gpt4video.shapes import views
 from gpt4video.shapes.language.dialogues import Dialogue, sample_dialogue
-from gpt4video.shapes.language.turns import POSTED_TO_COPY
 from gpt4video.shapes.language.notes import LINES
+from gpt4video.shapes.language.turns import POSTED_TO_COPY
 from gpt4video.shapes.world import FOREIGN, POSTED, Mix, Part, Scene
 from gpt4video.training.data import NUM_FRAMES, SHARD, Pool, fingerprint
 from gpt4video.training.encode import Example, Rows, encode_dialogue, pack, run_of_soft_tokens, weighted_loss
