@@ -97,12 +97,12 @@ def overhead(config: str | None, rounds: int) -> dict[str, dict[str, float]]:
     loop = asyncio.Runner(loop_factory=settings.get_loop_factory())
     with closing(socket.create_connection(address, PATIENCE)) as http, loop as runner:
         tokens = 0
-        for turn in range(rounds + 2):
-            new = _form(clip(2 * turn + 2))
-            for name, video, request in (
-                ("question", posted, again),
-                ("first question", clip(2 * turn + 1), new),
-            ):
+        # One kind after the other: what is asked right after something else finds colder caches.
+        for name in times:
+            for turn in range(rounds + 2):
+                new = name == "first question"
+                video = clip(2 * turn + 1) if new else posted
+                request = _form(clip(2 * turn + 2)) if new else again
                 began = time.perf_counter()
                 tokens = runner.run(ask(video))
                 middle = time.perf_counter()
