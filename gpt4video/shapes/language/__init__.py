@@ -13,7 +13,7 @@ loose.py        wishes in any order of words    rough.py     turns as people typ
 dialogues.py    conversations of every kind     turns.py     what they are made of
 viewing.py      … about posted videos           drawing.py   … about drawings
 leaning.py      turns that only those before them give a meaning
-smalltalk.py    limits.py    harm.py            what is said besides, declined, refused
+smalltalk.py    limits/      harm.py            what is said besides, declined, refused
 
 corpus.py       plain text for the tokenizer and for pre-training
 """
