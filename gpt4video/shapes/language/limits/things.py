@@ -1,4 +1,4 @@
-"""Things that are not in the world, and wishes and changes that name one: `{n}`, or `{n0}` without article."""
+"""Things that are not in the world, in wishes and in changes: `{n}`, or `{n0}` without its article."""
 
 # fmt: off
 NOUNS = (
