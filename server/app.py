@@ -50,9 +50,15 @@ def create_app(load: Callable[[], Assistant] | Assistant, settings: Settings | N
         finally:
             await service.close()
 
-    # No /docs: those pages fetch scripts from elsewhere. /openapi.json is there.
     app = FastAPI(
-        title="gpt4video", version=gpt4video.__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="gpt4video",
+        version=gpt4video.__version__,
+        lifespan=lifespan,
+        # No /docs: those pages fetch scripts from elsewhere. /openapi.json is there.
+        docs_url=None,
+        redoc_url=None,
+        # FastAPI's own would tell of bodies, which hold prompts; `tracing.py` and `metrics.py` do not.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
     errors.install(app)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -116,6 +117,7 @@ def serve(args: argparse.Namespace) -> int:
         # Told to stop by Ctrl-C, the server closes in order and then raises the signal again.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+        gc.unfreeze()  # the libraries' own ends look for what was never freed
     status = DONE if server.started else FAILED
     if not app.state.service.drawer_ends(LAST_SECONDS):
         logging.shutdown()
@@ -158,12 +160,22 @@ def loader(config: str | None) -> Callable[[], Assistant]:
 
     Raises `ConfigError` at once for what can be told without opening a part: there is no such file, it has
     fields that nobody knows, a part is missing.
+
+    What was loaded is then left alone by the garbage collector: to look through its half a million objects
+    takes a third of a second, in which nobody is answered.
     """
     file = find(config)
     description = AssistantConfig.of(file)
     for part in PARTS:
         description.fields(part, file)
-    return lambda: open_assistant(str(file))
+
+    def load() -> Assistant:
+        assistant = open_assistant(str(file))
+        gc.collect()
+        gc.freeze()
+        return assistant
+
+    return load
 
 
 COMMANDS = {

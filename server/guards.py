@@ -15,12 +15,12 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,13 +52,26 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["OpenAI-Processing-Ms"] = str(round(1000 * (time.monotonic() - began)))
-                headers["OpenAI-Version"] = "2020-10-01"
+                took = round(1000 * (time.monotonic() - began))
+                more = (
+                    (b"x-request-id", request_id.encode()),
+                    (b"openai-processing-ms", b"%d" % took),
+                    (b"openai-version", b"2020-10-01"),
+                )
+                message = with_headers(message, more)
             await send(message)
 
         return await self.app(scope, receive, send_with_id)
+
+
+def with_headers(message: Message, headers: Iterable[tuple[bytes, bytes]]) -> Message:
+    """The start of an answer with these headers, too, where it does not have them; names in lower case.
+
+    On every answer, so without `MutableHeaders`, which looks through all headers for each.
+    """
+    said = {name for name, _ in message["headers"]}
+    more = (header for header in headers if header[0] not in said)
+    return {**message, "headers": [*message["headers"], *more]}
 
 
 class Draining:
@@ -212,19 +225,21 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T:
     A plain handler runs on to its end when nobody listens any more, so answers that cost are raced
     against the disconnect. The request's body must have been read.
     """
-    job = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(receive))
+    # A deadline that comes when the client leaves: asyncio tells it from what others cancel.
+    staying = asyncio.timeout(None)
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        staying.reschedule(0)
+
+    watching = asyncio.ensure_future(watch())
     try:
-        await asyncio.wait({job, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not job.done():
-            raise ClientGone
-        return job.result()
+        async with staying:
+            return await work
+    except TimeoutError:
+        if not staying.expired():
+            raise
+        raise ClientGone from None
     finally:
-        job.cancel()
-        leaving.cancel()
-        await asyncio.gather(job, leaving, return_exceptions=True)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        watching.cancel()

@@ -26,6 +26,7 @@ from server.state.database import Database
 
 PREFIX = "g4v_"
 GOOD_KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
+ANY = select(tables.keys.c.id).limit(1)
 REMEMBERED = 1.0
 """Seconds for which a key that was found is not looked up again: so long may one still work that another
 process has revoked."""
@@ -98,9 +99,7 @@ class Keys:
         """Whether any key was ever made."""
         if self._none_until > time.monotonic():
             return False
-        found = (
-            self._none_until < 0 or await self._database.one(select(tables.keys.c.id).limit(1)) is not None
-        )
+        found = self._none_until < 0 or await self._database.at_once(ANY) is not None
         # Rows never go, so a yes is for ever; a no is asked again soon.
         self._none_until = -1.0 if found else time.monotonic() + REMEMBERED
         return found

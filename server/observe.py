@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import chain, pairwise, repeat
 from typing import cast
 
 from starlette.datastructures import Headers
@@ -160,26 +161,26 @@ async def watched(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
     answer         all of it, with tokens, the reason and how long it was written
     """
     began = arrived.get(time.monotonic())
-    first = newest = 0.0
+    moments: list[float] = []
     async with aclosing(cast("AsyncGenerator[Event, None]", events)):
-        async for event in events:
-            match event:
-                case TextDelta():
-                    now = time.monotonic()
-                    if first:
-                        tell("token", newest, now)
-                    else:
-                        tell("first_token", began, now)
-                        first = now
-                    newest = now
-                case Finished():
-                    tell(
-                        "answer",
-                        began,
-                        time.monotonic(),
-                        finish_reason=event.reason,
-                        prompt_tokens=event.usage.prompt_tokens,
-                        completion_tokens=event.usage.completion_tokens,
-                        writing_seconds=newest - first,
-                    )
-            yield event
+        try:
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        moments.append(time.monotonic())
+                    case Finished():
+                        tell(
+                            "answer",
+                            began,
+                            time.monotonic(),
+                            finish_reason=event.reason,
+                            prompt_tokens=event.usage.prompt_tokens,
+                            completion_tokens=event.usage.completion_tokens,
+                            writing_seconds=moments[-1] - moments[0] if moments else 0.0,
+                        )
+                yield event
+        finally:
+            # Together and afterwards: between two words it would be one more thing to wait for.
+            names = chain(["first_token"], repeat("token"))
+            for name, (before, now) in zip(names, pairwise([began, *moments]), strict=False):
+                tell(name, before, now)

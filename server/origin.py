@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
+from server.guards import with_headers
 
 SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -34,14 +36,13 @@ class SafeHeaders:
 
     def __init__(self, app: ASGIApp, shared: bool = False) -> None:
         self.app = app
-        self._headers = SAFE | ({"Cross-Origin-Resource-Policy": "cross-origin"} if shared else {})
+        headers = SAFE | ({"Cross-Origin-Resource-Policy": "cross-origin"} if shared else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                message = with_headers(message, self._headers)
             await send(message)
 
         await self.app(scope, receive, send_safely)
@@ -65,6 +66,7 @@ def demand_own_origin(headers: Headers, origins: Collection[str]) -> None:
     raise ApiError(403, message, type="permission_error", code="origin_not_allowed")
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether a name or an address is this machine, seen from itself."""
     try:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,14 +25,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import numpy as np
-import uvicorn
 
+from benchmarks.load.client import client
 from gpt4video.messages import SamplingParams, user
 from gpt4video.video import Clip, encode_mp4, open_video
 
@@ -62,15 +62,14 @@ def overhead(config: str | None, rounds: int) -> dict[str, dict[str, float]]:
     first question  about one that neither has seen; the server reads it in a confined process
 
     The library has one event loop of the server's kind: a new one for each question would cost it 1 % more.
-    The client is a socket, for its time counts as the server's. It waits while the server works, so that they
-    share a process but do not get into each other's way.
     """
-    from gpt4video.commands.command import open_assistant
     from server.app import create_app
+    from server.cli import loader
+    from server.process import Server
 
-    assistant = open_assistant(config)
-    settings = uvicorn.Config(create_app(assistant), port=0, log_level="error")
-    server = uvicorn.Server(settings)
+    assistant = loader(config)()
+    server = Server(create_app(assistant))
+    server.config.port = 0
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
         time.sleep(0.05)
@@ -94,8 +93,8 @@ def overhead(config: str | None, rounds: int) -> dict[str, dict[str, float]]:
     body = json.dumps({"messages": [{"role": "user", "content": parts}], "modalities": ["text"]})
     again = _post("/v1/chat/completions", "application/json", body.encode())
     times: dict[str, list[tuple[float, float]]] = {"question": [], "first question": []}
-    loop = asyncio.Runner(loop_factory=settings.get_loop_factory())
-    with closing(socket.create_connection(address, PATIENCE)) as http, loop as runner:
+    loop = asyncio.Runner(loop_factory=server.config.get_loop_factory())
+    with client(address, PATIENCE) as http, loop as runner:
         tokens = 0
         # One kind after the other: what is asked right after something else finds colder caches.
         for name in times:
@@ -105,17 +104,13 @@ def overhead(config: str | None, rounds: int) -> dict[str, dict[str, float]]:
                 request = _form(clip(2 * turn + 2)) if new else again
                 began = time.perf_counter()
                 tokens = runner.run(ask(video))
-                middle = time.perf_counter()
-                http.sendall(request)
-                answer = http.recv(1 << 16)
-                while not answer.endswith(b"}"):  # the answer is one JSON object
-                    answer += (more := http.recv(1 << 16))
-                    assert more, "an answer is whole"
-                end = time.perf_counter()
+                library = time.perf_counter() - began
+                served, answer = http.ask(request)
                 assert answer.startswith(b"HTTP/1.1 200"), "a question without fault has an answer"
                 if turn >= 2:  # the first two fill the caches
-                    times[name].append((middle - began, end - middle))
+                    times[name].append((library, served))
     server.should_exit = True
+    gc.unfreeze()  # as `serve` does at its end
     told: dict[str, dict[str, float]] = {}
     for name, pairs in times.items():
         library, served = (statistics.median(pair[k] for pair in pairs) for k in (0, 1))
@@ -206,7 +201,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--chats", type=int, default=64, help="chats at the same time")
     parser.add_argument("--drawers", type=int, default=4, help="clients that draw at the same time")
-    parser.add_argument("--rounds", type=int, default=30, help="questions to the library and to the server")
+    parser.add_argument("--rounds", type=int, default=200, help="questions to the library and to the server")
     parser.add_argument("--config", help="a config or checkpoint (default: the embedded model)")
     args = parser.parse_args()
     # Told to stop, it takes the server and the clients with it.

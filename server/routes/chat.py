@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from pydantic_core import to_json
+from starlette.responses import Response
 
 from gpt4video.messages import DrawOptions
 from server.conversation import NATIVE
@@ -55,7 +56,7 @@ async def _answer(request: Request, service: Service, body: ChatRequest, draw: D
 
     if names_a_key(request):
         return await once(request, body.model_dump(), make, new_id=str)
-    return JSONResponse(await make(""))
+    return Response(to_json(await make("")), media_type="application/json")
 
 
 async def _whole(service: Service, body: ChatRequest, draw: DrawOptions, owner: str) -> dict[str, Any]:

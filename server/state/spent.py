@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, select, text, update
+from sqlalchemy import bindparam, case, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gpt4video.errors import Refused
@@ -22,6 +22,9 @@ from server.state.tables import spent
 THEIR_OWN = ("cancelled", Refused.code)
 """Why a video failed whose seconds are spent all the same: its owner stopped it, or asked for the like."""
 OVER_QUOTA = "quota_exceeded"
+OF_A_DAY = select(spent.c.video_seconds).where(
+    spent.c.owner == bindparam("owner"), spent.c.day == bindparam("day")
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,7 @@ class Spent:
 
     async def spent(self, owner: str, day: str) -> float:
         """Video seconds so far."""
-        mine = select(spent.c.video_seconds).where(spent.c.owner == owner, spent.c.day == day)
-        row = await self._database.one(mine)
+        row = await self._database.at_once(OF_A_DAY, {"owner": owner, "day": day})
         return 0.0 if row is None else float(row["video_seconds"])
 
 

@@ -141,7 +141,7 @@ class Store(Generic[R]):
         """The bytes of a record, or a picture of it; a 404 where there are none, a 410 once expired."""
         now = time.time()
         values = {"id": id, "owner": owner, "variant": variant or self._record.variant, "now": now}
-        row = await self._shelf.database.one(self._asset, values) if id.isprintable() else None
+        row = await self._shelf.database.at_once(self._asset, values) if id.isprintable() else None
         if row is None:
             raise not_found(self.kind, id)
         if row["expires_at"] is not None and row["expires_at"] <= now:

@@ -14,7 +14,7 @@ import uvicorn
 from web_stand_ins import make_assistant, running, until
 
 from server.app import create_app
-from server.protocol import HttpProtocol
+from server.protocol import HEAD_BYTES, HttpProtocol
 from server.settings import Settings
 
 FOREVER = {"messages": [{"role": "user", "content": "talk forever"}], "max_tokens": 5000}
@@ -177,10 +177,36 @@ def test_a_slow_answer_and_a_kept_connection_are_not_cut(impatient):
             time.sleep(0.2)
 
 
-def test_what_is_no_http_gets_an_error_object(impatient):
+@pytest.mark.parametrize("said", [b"\x16\x03\x01 not HTTP", b"BREW /pot HTTP/1.1\r\nHost: localhost"])
+def test_what_is_no_http_gets_an_error_object(impatient, said):
     with connect(impatient) as connection:
-        connection.sendall(b"\x16\x03\x01 not HTTP\r\n\r\n")
+        connection.sendall(said + b"\r\n\r\n")
         assert answer_on(connection) == (400, "invalid_request")
+
+
+def test_headers_and_trailers_that_are_too_long_are_refused(impatient):
+    begun = {
+        "headers": b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n",
+        "trailers": b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: application/json\r\n\r\n2\r\n{}\r\n0\r\n",
+    }
+    endless = b"x: %b\r\n" % (b"x" * 1000) * 70
+    for name, head in begun.items():
+        with connect(impatient) as connection:
+            connection.sendall(head)
+            time.sleep(0.1)  # what comes together with a body is not counted
+            connection.sendall(endless[: HEAD_BYTES + 1])
+            assert answer_on(connection) == (400, "invalid_request"), name
+
+
+def test_a_body_in_small_pieces_is_read_and_the_next_request_too(impatient):
+    body = json.dumps({**FOREVER, "max_tokens": 3, "user": "u" * 20_000}).encode()
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with connect(impatient) as connection:
+        for _ in range(2):
+            connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + pieces)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_every_setting_can_be_set_from_outside(tmp_path):

@@ -68,10 +68,10 @@ def test_a_posted_video_is_counted_decoded_and_encoded_once(http, red):
 def test_what_strangers_ask_for_makes_no_series(http):
     for path in ("/nowhere/1", "/v1/videos/video_1", "/v1/videos/video_2", "/web/nothing.js"):
         assert http.get(path).status_code == 404
-    http.request("BREW", "/v1/models")
+    http.request("PROPFIND", "/v1/models")
     chat(http, "a very secret question")
     text = http.get("/metrics").text
-    assert not re.search(r"nowhere|video_\d|nothing|secret|BREW", text)
+    assert not re.search(r"nowhere|video_\d|nothing|secret|PROPFIND", text)
     assert 'route="/v1/videos/{id}"' in text and 'route="none"' in text and 'method="other"' in text
 
 

@@ -7,11 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from gpt4video.errors import ConfigError
 from server.errors import ApiError, code_of
@@ -81,6 +82,23 @@ async def test_what_can_be_left_out_does_not_wait_for_a_lock_and_the_rest_still_
     await asyncio.gather(holding, waiting)
     assert (await database.one(select(keys.c.name)))["name"] == "second"
     await other.close()
+
+
+ONE = (
+    select(keys.c.name, keys.c.created_at).where(keys.c.id == bindparam("id"), keys.c.digest == "d").limit(1)
+)
+
+
+async def test_one_row_is_found_at_once_and_where_that_would_wait_in_a_thread(database, monkeypatch):
+    await database.run(insert(keys).values(id="k", **KEY))
+    assert dict(await database.at_once(ONE, {"id": "k"})) == {"name": "n", "created_at": 1.0}
+    assert await database.at_once(ONE, {"id": "x"}) is None
+    if database.kind == "sqlite":
+        held = Mock()
+        held.cursor().execute.side_effect = sqlite3.OperationalError("database is locked")
+        monkeypatch.setattr(database, "_in_the_loop", held)
+        assert (await database.at_once(ONE, {"id": "k"}))["name"] == "n"
+        assert held.cursor().execute.called
 
 
 async def test_a_broken_transaction_leaves_nothing(database):
