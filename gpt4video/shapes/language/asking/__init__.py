@@ -40,6 +40,8 @@ from gpt4video.shapes.language.asking.events import (
 )
 from gpt4video.shapes.language.asking.leaning import (
     ANYTHING_ELSE,
+    DIFFERENT,
+    IN_COMMON,
     OTHER,
     SAID,
     SO_WHAT,
@@ -125,6 +127,7 @@ __all__ = [
     "COUNT_OF",
     "COUNT_WHEN",
     "DESCRIBE",
+    "DIFFERENT",
     "DOES",
     "DOUBLE",
     "EITHER",
@@ -136,6 +139,7 @@ __all__ = [
     "HAPPENS",
     "HAPPENS_TO",
     "HEIGHT",
+    "IN_COMMON",
     "IS",
     "IS_FIRST",
     "LEADS",
