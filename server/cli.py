@@ -115,9 +115,11 @@ def serve(args: argparse.Namespace) -> int:
             f"gpt4video is on http://{host}:{listener.getsockname()[1]} and loads its model; Ctrl-C stops it."
         )
         # Told to stop by Ctrl-C, the server closes in order and then raises the signal again.
-        with suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
-        gc.unfreeze()  # the libraries' own ends look for what was never freed
+        try:
+            with suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
+        finally:
+            gc.unfreeze()  # the libraries' own ends look for what was never freed
     status = DONE if server.started else FAILED
     if not app.state.service.drawer_ends(LAST_SECONDS):
         logging.shutdown()

@@ -31,6 +31,10 @@ SAFE = {
 """On every answer that does not say otherwise: the page has a policy of its own."""
 
 
+LONGEST_NAME = 253
+"""Characters of a host's name (RFC 1035); what is longer is nobody's, and not kept."""
+
+
 class SafeHeaders:
     """Adds what browsers should be told; `shared`: other sites may show what lies here."""
 
@@ -60,7 +64,7 @@ def demand_own_host(headers: Headers, hosts: Collection[str]) -> None:
 def demand_own_origin(headers: Headers, origins: Collection[str]) -> None:
     """A 403 for a request that a page of another site sent, unless that site is one of `origins`."""
     origin = headers.get("origin")
-    if origin is None or origin in origins or urlsplit(origin).netloc == headers.get("host"):
+    if origin is None or origin in origins or origin.partition("://")[2] == headers.get("host"):
         return
     message = "Pages of other sites may not use this server; cors_origins can name them."
     raise ApiError(403, message, type="permission_error", code="origin_not_allowed")
@@ -76,8 +80,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _name(url: str) -> str:
-    """The host in an address, without port and brackets; empty where there is none."""
+    """The host in an address, without port and brackets; empty where there is none, or none that can be."""
     try:
-        return (urlsplit(url).hostname or "").rstrip(".")
+        name = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return ""
+    return name if len(name) <= LONGEST_NAME else ""

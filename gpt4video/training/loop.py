@@ -43,7 +43,8 @@ class LoopConfig:
     """Peak learning rate."""
     muon: bool = False
     """Whether the matrices of linear layers learn by Muon, which makes each step orthogonal (Jordan 2024), at
-    the same rate: its steps are scaled to AdamW's size (arXiv 2502.16982). All else learns by AdamW."""
+    the same rate: its steps are scaled to AdamW's size (arXiv 2502.16982). All else learns by AdamW. It
+    multiplies in bfloat16: a step of many seconds on a processor without units for it."""
     warmup: int = 50
     """Steps of linear warm-up."""
     cooldown: float = 0.3
@@ -176,6 +177,22 @@ def sent(tensor: Tensor) -> Tensor:
     return tensor.pin_memory().to(where, non_blocking=True) if where.type == "cuda" else tensor
 
 
+def _tell_what_is_slow(config: LoopConfig) -> None:
+    """On a processor without units for bfloat16, what the config asks of it takes some ten times as long."""
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    units = ("avx512_bf16", "amx_bf16")
+    if (
+        (config.bf16 or config.muon)
+        and able.get("architecture") == "x86_64"
+        and not any(map(able.get, units))
+    ):
+        asked = " and ".join(name for name in ("bf16", "muon") if getattr(config, name))
+        print(
+            f"this processor has no units for bfloat16: a step is far quicker without {asked}",
+            file=sys.stderr,
+        )
+
+
 def run(
     task: Task, config: LoopConfig, folder: Path, *, resume: bool = True, stop_at: int | None = None
 ) -> int:
@@ -188,6 +205,8 @@ def run(
     start.into(task.modules, folder)
     parameters = [p for m in task.modules.values() for p in m.parameters() if p.requires_grad]
     kind = device().type
+    if kind == "cpu":
+        _tell_what_is_slow(config)
     torch.backends.cudnn.benchmark = True  # shapes come again and again
     optimizers = _optimizers(task.modules, config, fused=kind == "cuda")
     average = [p.detach().clone() for p in parameters] if config.ema else []

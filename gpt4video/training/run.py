@@ -92,6 +92,17 @@ def _see(
     seeing.train(stage, folder, parts, c.checkpoint, c.folder / "pool", layer, resume=resume)
 
 
+def _earlier(c: TrainingConfig, stage: str) -> dict[str, Path]:
+    """What a stage reads of earlier ones: its place in a checkpoint, and where this run has it."""
+    places = {
+        "clip": c.checkpoint / "clip",
+        "language_model": c.kept("language"),
+        "abstractor": c.kept("abstractor"),
+    }
+    read = {"abstractor": ("clip", "language_model"), "instruct": tuple(places)}.get(stage, ())
+    return {place: places[place] for place in read}
+
+
 def _vae(c: TrainingConfig, resume: bool) -> None:
     vae.train(c.stages.vae, c.folder / "vae", c.checkpoint, resume=resume)
 
@@ -191,7 +202,9 @@ def train_main(args: argparse.Namespace) -> int:
         if not args.resume:
             (folder / start.START_NAME).unlink(missing_ok=True)
         if args.start:
-            start.begin(name, EMBEDDED if args.start == EMBEDDED.name else Path(args.start), folder)
+            given = EMBEDDED if args.start == EMBEDDED.name else Path(args.start)
+            start.begin(name, given, folder)
+            start.provide(given, _earlier(config, name))
         print(f"{name}: begins", file=sys.stderr)
         config.checkpoint.mkdir(parents=True, exist_ok=True)
         STAGES[name](config, args.resume)

@@ -2,6 +2,7 @@
 
     begin("motion", Path("embedded"), Path("runs/shapes/motion"))     before the stage's first step
     into(task.modules, Path("runs/shapes/motion"))                    what the loop then does
+    provide(Path("embedded"), {"clip": Path("runs/checkpoint/clip")})   what other stages would have made
 
 The weights are copied beside the stage's state, so that a run which is killed before its first save begins
 from the same ones. Tensors that are not there, or are of another shape, keep their fresh values.
@@ -50,6 +51,13 @@ def begin(stage: str, checkpoint: Path, folder: Path) -> None:
         (folder / "tokenizer").mkdir(exist_ok=True)
         for name in TOKENIZER:
             shutil.copyfile(checkpoint / PLACES[stage]["language_model"] / name, folder / "tokenizer" / name)
+
+
+def provide(checkpoint: Path, places: dict[str, Path]) -> None:
+    """Copy those parts of a checkpoint, by their place in it, that a run's own stages have not made yet."""
+    for place, own in places.items():
+        if not own.exists():
+            shutil.copytree(checkpoint / place, own)
 
 
 @torch.no_grad()

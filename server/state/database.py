@@ -127,7 +127,7 @@ class Database:
                         await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
                     await connection.run_sync(_migrate)
                 await connection.invalidate()
-            if self.kind == "sqlite":
+            if self.kind == "sqlite" and self._in_the_loop is None:
                 self._in_the_loop = self._readers.raw_connection()
                 self._in_the_loop.cursor().execute(_patience(0))
 

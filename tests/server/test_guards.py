@@ -2,19 +2,21 @@
 
 import dataclasses
 import json
+import re
 import socket
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 import uvicorn
 from web_stand_ins import make_assistant, running, until
 
 from server.app import create_app
-from server.protocol import HEAD_BYTES, HttpProtocol
+from server.protocol import HttpProtocol
 from server.settings import Settings
 
 FOREVER = {"messages": [{"role": "user", "content": "talk forever"}], "max_tokens": 5000}
@@ -126,7 +128,7 @@ def test_an_operator_names_other_hosts():
 
 
 def test_a_page_of_another_site_can_neither_post_nor_read(http, url):
-    for origin in ("https://evil.example.org", "null", "http://localhost:1"):
+    for origin in ("https://evil.example.org", "null", "http://localhost:1", "http://["):
         told = http.post("/v1/videos", data={"prompt": "a red circle"}, headers={"Origin": origin})
         assert (told.status_code, told.json()["error"]["code"]) == (403, "origin_not_allowed"), origin
     own = http.post("/v1/chat/completions", json=HELLO, headers={"Origin": url})
@@ -177,11 +179,99 @@ def test_a_slow_answer_and_a_kept_connection_are_not_cut(impatient):
             time.sleep(0.2)
 
 
-@pytest.mark.parametrize("said", [b"\x16\x03\x01 not HTTP", b"BREW /pot HTTP/1.1\r\nHost: localhost"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01 not HTTP",
+        b"GET /version HTTP/1.1",
+        b"GET /version HTTP/1.1\r\nHost: localhost\r\nHost: evil.example.org",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3",
+    ],
+)
 def test_what_is_no_http_gets_an_error_object(impatient, said):
     with connect(impatient) as connection:
         connection.sendall(said + b"\r\n\r\n")
         assert answer_on(connection) == (400, "invalid_request")
+
+
+def test_more_requests_are_not_read_than_can_be_answered(impatient):
+    """Who sends requests back to back fills no memory, and others are still answered."""
+    asked = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    memory, before, done = psutil.Process(), psutil.Process().memory_info().rss, threading.Event()
+    with connect(impatient) as flood:
+
+        def send():
+            with suppress(OSError):
+                while not done.is_set():
+                    flood.sendall(asked * 5000)
+
+        def read():
+            with suppress(OSError):
+                while not done.is_set() and flood.recv(1 << 20):
+                    pass
+
+        threads = [threading.Thread(target=each, daemon=True) for each in (send, read)]
+        for thread in threads:
+            thread.start()
+        waited = []
+        for _ in range(20):
+            time.sleep(0.1)
+            began = time.monotonic()
+            assert httpx2.get(f"{impatient}/version", timeout=30).status_code == 200
+            waited.append(time.monotonic() - began)
+        done.set()
+        flood.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(20)
+    assert memory.memory_info().rss - before < 100 << 20
+    assert sorted(waited)[10] < 1.0
+
+
+def test_the_body_of_a_request_to_upgrade_is_a_body(impatient):
+    """It is never taken for the next request."""
+    inner = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Type: application/json\r\n"
+    )
+    asked = json.dumps({**FOREVER, "max_tokens": 3}).encode()
+    for body, statuses in ((inner, [400]), (asked, [200])):
+        with connect(impatient) as connection:
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+            time.sleep(0.1)
+            connection.sendall(body)
+            assert [int(s) for s in re.findall(rb"HTTP/1\.1 (\d+)", read_for(connection, 1.5))] == statuses
+
+
+def test_what_follows_a_stream_waits_for_its_end(impatient):
+    stream = json.dumps({**FOREVER, "max_tokens": 30, "stream": True}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(stream) + stream)
+        time.sleep(0.05)
+        connection.sendall(b"GARBAGE\r\n\r\n")
+        told = read_for(connection, 5)
+    first, _, second = told.partition(b"data: [DONE]")
+    assert first.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 400" not in first and b"HTTP/1.1 400" in second
+
+
+def test_an_old_client_gets_a_stream_without_chunks(impatient):
+    stream = json.dumps({**FOREVER, "max_tokens": 3, "stream": True}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(stream) + stream)
+        headers, _, body = read_for(connection, 5).partition(b"\r\n\r\n")
+    assert b"chunked" not in headers.lower() and body.startswith(b"data: ") and body.endswith(b"[DONE]\n\n")
+
+
+def read_for(connection, seconds):
+    """All that comes until the connection is closed, or nothing for so long."""
+    connection.settimeout(seconds)
+    data = b""
+    with suppress(TimeoutError):
+        while more := connection.recv(65536):
+            data += more
+    return data
 
 
 def test_headers_and_trailers_that_are_too_long_are_refused(impatient):
@@ -195,7 +285,7 @@ def test_headers_and_trailers_that_are_too_long_are_refused(impatient):
         with connect(impatient) as connection:
             connection.sendall(head)
             time.sleep(0.1)  # what comes together with a body is not counted
-            connection.sendall(endless[: HEAD_BYTES + 1])
+            connection.sendall(endless[: (1 << 16) + 1])
             assert answer_on(connection) == (400, "invalid_request"), name
 
 

@@ -164,6 +164,18 @@ def test_a_stage_begins_from_a_checkpoint_and_goes_on_from_its_own_state(trained
         torch.testing.assert_close(state["modules"][module][name], tensor.float(), rtol=1e-6, atol=1e-7)
 
 
+def test_conversations_are_learned_from_a_checkpoint_alone(trained, tmp_path):
+    """Who has nothing but a checkpoint can go on teaching it: what earlier stages leave is copied."""
+    folder, _ = trained
+    training = {"folder": str(tmp_path), "checkpoint": str(tmp_path / "checkpoint"), "stages": TINY}
+    config = tmp_path / "again.yaml"
+    config.write_text(yaml.safe_dump({"training": training}))
+    start = ["--start", str(folder / "checkpoint"), "--stage", "instruct"]
+    assert main(["train", "--config", str(config), *start]) == 0
+    for part in ("abstractor", "language_model"):
+        assert list((tmp_path / "checkpoint" / part).glob("*.safetensors"))
+
+
 def test_what_cannot_begin_from_a_checkpoint_is_one_line(trained, capsys):
     folder, config = trained
     start = ["--resume", "--start", str(folder / "checkpoint")]

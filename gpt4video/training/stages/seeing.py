@@ -273,7 +273,8 @@ class SeeingTask:
             self.modules = {"abstractor": self.abstractor, "language_model": self.model}
         self.abstractor.train().to(device())
         self.facts = FactsHead(self.abstractor.num_tokens, self.model.config.hidden_size).to(device())
-        if isinstance(stage, InstructStage):
+        # A checkpoint has no head of facts; one that begins anew follows within some hundred steps.
+        if isinstance(stage, InstructStage) and (parts.abstractor / FACTS_NAME).exists():
             self.facts.load_state_dict(load_file(parts.abstractor / FACTS_NAME))
         self.modules["facts"] = self.facts
 
