@@ -179,7 +179,7 @@ def sent(tensor: Tensor) -> Tensor:
 
 def _tell_what_is_slow(config: LoopConfig) -> None:
     """On a processor without units for bfloat16, what the config asks of it takes some ten times as long."""
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     units = ("avx512_bf16", "amx_bf16")
     if (
         (config.bf16 or config.muon)
