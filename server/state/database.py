@@ -140,8 +140,9 @@ class Database:
                     raw = await connection.get_raw_connection()
                     await raw.driver_connection.execute("PRAGMA journal_mode = wal")
                 return
-            except (DBAPIError, sqlite3.OperationalError):
-                if asyncio.get_running_loop().time() > end:
+            except (DBAPIError, sqlite3.Error) as error:
+                taken = _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+                if not taken or asyncio.get_running_loop().time() > end:
                     raise
                 await asyncio.sleep(0.05)
 
@@ -335,12 +336,16 @@ class _translated:
                 raise told from error
 
 
+def _name(error: BaseException) -> str:
+    """SQLite's or PostgreSQL's own name of an error."""
+    cause = getattr(error, "orig", None) or error
+    return str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or "")
+
+
 def as_told(error: BaseException) -> ApiError | None:
     """What a client is told of this error; None where it is a mistake of ours."""
-    cause = getattr(error, "orig", None) or error
-    name = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     for start, telling in TOLD.items():
-        if name.startswith(start):
+        if _name(error).startswith(start):
             return telling()
     if isinstance(error, NoConnection):  # all of the pool's are in use
         return database_busy()

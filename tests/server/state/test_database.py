@@ -143,3 +143,11 @@ async def test_a_database_that_is_not_there_is_a_503():
         await database.rows(text("SELECT 1"))
     assert caught.value.body["error"]["code"] == "database_unavailable"
     await database.close()
+
+
+async def test_a_file_that_is_no_database_is_told_at_once(tmp_path):
+    (tmp_path / "notes.db").write_text("This is a text, and long enough to be asked what it is. " * 20)
+    began = time.monotonic()
+    with pytest.raises(ApiError) as told:
+        await Database(f"sqlite:///{tmp_path / 'notes.db'}").open()
+    assert told.value.status_code == 503 and time.monotonic() - began < 10
