@@ -262,7 +262,7 @@ def compare(t: Talk) -> bool:
         shown = [f"{qa.answer[:1].lower()}{qa.answer[1:]}" for qa in said if qa]
         key = Key("compared", (), parts=tuple(qa.key for qa in said if qa))
         question = t.casual(pick(t.rng, asking.DIFFERENT, t.part))
-        t.asks(QA("leaning", question, f"The first shows {shown[0]} The second shows {shown[1]}", key))
+        t.asks(QA("compared", question, f"The first shows {shown[0]} The second shows {shown[1]}", key))
         return True
     if not (alone(one) and alone(two)):
         return False
@@ -270,7 +270,7 @@ def compare(t: Talk) -> bool:
     same = tuple(name for name in ("shape", "color", "motion") if getattr(a, name) == getattr(b, name))
     same += ("background",) * (one.background == two.background)
     answer = f"They have the same {listing(list(same))}." if same else "They have nothing in common."
-    t.asks(QA("leaning", t.casual(pick(t.rng, asking.IN_COMMON, t.part)), answer, Key("common", same)))
+    t.asks(QA("compared", t.casual(pick(t.rng, asking.IN_COMMON, t.part)), answer, Key("common", same)))
     return True
 
 
