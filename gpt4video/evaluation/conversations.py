@@ -211,12 +211,6 @@ TALKS: dict[str, Talk] = {
         _answered("qa/leaning"),
         ("qa/leaning",),
     ),
-    "compared": Talk(
-        {"leaning": 1.0},
-        _last(lambda t: t.qa is not None and t.qa.kind == "compared"),
-        _answered("qa/compared"),
-        ("qa/compared",),
-    ),
     "redrawn": Talk({"leaning": 1.0}, _last(_draws), _instruction("edit/two"), ("edit/two",)),
     "unsafe": Talk(
         {"unsafe": 1.0},

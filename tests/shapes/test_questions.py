@@ -48,8 +48,7 @@ def test_answers_to_other_questions_are_wrong():
         for qa, other in pairwise(group):
             same = set(qa.key.right) == set(other.key.right)
             if family == "double":  # an answer about one trait may tell another by the object's name
-                same = all(part.right and part.right[0] in other.answer for part in qa.key.parts)
-                same |= any(part.family == "describe" for part in other.key.parts)  # tells every trait
+                same = all(part.right[0] in other.answer for part in qa.key.parts)
             if not same and family not in ("becomes",):
                 assert judge_answer(qa, other.answer) is False, (kind, qa, other.answer)
 
@@ -327,8 +326,7 @@ NOT_TEMPLATES = {
     "COUNT_WORDS",
     "EVENT_OF",
     "LEADS", "NOUNS", "PLACES", "TOPICS", "ODD_COLORS", "GROUPS", "HARM_SHOWN", "HARM_DONE", "REFUSALS",
-    "FOLLOWED", "TRAITS", "COLORS", "SHAPES", "SHAPE_WORDS", "COLOR_WORDS", "BACKGROUND_WORDS",
-    "SURPRISES", "POSTED_TO_COPY",
+    "FOLLOWED", "TRAITS", "COLORS", "SHAPES", "SHAPE_WORDS", "COLOR_WORDS", "SURPRISED", "POSTED_TO_COPY",
     "CONTRAST_",
 }  # fmt: skip
 
@@ -376,8 +374,6 @@ def test_training_never_asks_in_held_out_words():
         for _ in range(50):
             qa = sample_question(scene, rng, "training")
             text = qa.question.lower().replace("colour", "color")
-            if re.search(r"\b(higher|lower) .*than\b", text):
-                continue  # of places, where the held-out `Tell me if {o} is {x} than {p}.` is of sizes
             # Several in one may look like a longer single one.
             assert not (joined if qa.kind == "double" else pattern).match(text), text
 

@@ -62,12 +62,6 @@ def test_short_messages_get_no_courtesies():
         assert rough(rng, "Fine friend").lower().count(" ") == 1
 
 
-def test_some_people_shout():
-    rng = np.random.default_rng(2)
-    typed = [rough(rng, QUESTION) for _ in range(600)]
-    assert 5 < sum(text.isupper() for text in typed) < 60
-
-
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_held_out_parts_are_typed_as_they_are_written(part):
     talk = Talk(np.random.default_rng(3), part)

@@ -50,7 +50,6 @@ from gpt4video.shapes.language.wordings import (
     OF_DO,
     ONLY_BUT,
     ONLY_DO,
-    PACE_DO,
     PREFER,
     PUT_BUT,
     PUT_DO,
@@ -58,7 +57,6 @@ from gpt4video.shapes.language.wordings import (
     REMOVE_DO,
     SHORT,
     SWAP,
-    SWAP_PLACES,
 )
 from gpt4video.shapes.world import BACKGROUNDS, COLORS, MOTIONS, SHAPES, SIZES, TRAVELS, Part, observable
 
@@ -152,11 +150,7 @@ def new_motion(request: Request, rng: Rng, part: Part) -> Change | None:
     if value == "still" and rng.random() < 0.4:
         verb = word(rng, STOPS)
     said = doing(value, rng)
-    if value in TRAVELS and rng.random() < 0.15:
-        said = word(rng, (value, f"to the {value}")) if value in ("left", "right") else value
     but, do = _said("motion", request, index, rng, part, do=verb, does=third(verb), doing=said)
-    if value == "still" and rng.random() < 0.1:
-        do = f"stop {point(request, index, rng)}"
     after = _with(request, index, keep_relation=False, motion=value)
     return Change(but, do, after, doing(value, rng), point(request, index, rng))
 
@@ -191,8 +185,6 @@ def repace(request: Request, rng: Rng, part: Part) -> Change | None:
     }[value]
     how = word(rng, MUCH) + word(rng, er)
     but, do = _said("speed", request, index, rng, part, er=how)
-    if rng.random() < 0.25:
-        do = pick(rng, PACE_DO[value], part).format(o=point(request, index, rng))
     return Change(but, do, _with(request, index, speed=value), how, point(request, index, rng))
 
 
@@ -302,14 +294,6 @@ def swap(request: Request, rng: Rng, part: Part) -> Change | None:
     return Change(said, said, replace(request, things=things))
 
 
-def swap_places(request: Request, rng: Rng, part: Part) -> Change | None:
-    """Each of two objects stands where the other one stood; only where a side was asked for."""
-    if request.relation not in ACROSS.values():
-        return None
-    said = pick(rng, SWAP_PLACES, part)
-    return Change(said, said, replace(request, things=request.things[::-1]))
-
-
 def together(request: Request, rng: Rng, part: Part) -> Change | None:
     """All objects move alike from now on, or are of one size."""
     if len(request.things) < 2 or request.relation == "passes":
@@ -355,7 +339,6 @@ CHANGES: dict[str, tuple[float, Callable[[Request, Rng, Part], Change | None]]] 
     "only": (0.8, only),
     "put_aside": (0.6, put_aside),
     "swap": (0.6, swap),
-    "swap_places": (1.0, swap_places),
     "together": (0.6, together),
     "turn_back": (0.8, turn_back),
 }
@@ -376,14 +359,12 @@ def _draw_change(request: Request, rng: Rng, part: Part, kinds: tuple[str, ...] 
     return "background", rebackground(request, rng, part)  # type: ignore[return-value]
 
 
-def change(
-    request: Request, rng: Rng, part: Part, posted: bool = False, kinds: tuple[str, ...] = ()
-) -> tuple[str, Request]:
+def change(request: Request, rng: Rng, part: Part, posted: bool = False) -> tuple[str, Request]:
     """What somebody says to change a video, and all that is then asked for.
 
-    `posted`: the video was posted, so that the words must ask for a drawing. `kinds`: only such changes.
+    `posted`: the video was posted, so that the words must ask for a drawing.
     """
-    kind, made = _draw_change(request, rng, part, kinds)
+    kind, made = _draw_change(request, rng, part)
     but, do, after = made.but, made.do, made.request
     if len(request.things) == 1 and kind in JOINED and rng.random() < 0.15:
         for _ in range(20):
@@ -393,7 +374,7 @@ def change(
                 break
     if after is made.request and made.be and rng.random() < 0.12:
         text = pick(rng, PREFER, part).format(o=made.of, x=made.be)
-    elif len(but) < 40 and kind not in ("swap", "swap_places") and rng.random() < 0.14:
+    elif len(but) < 40 and kind != "swap" and rng.random() < 0.14:
         text = pick(rng, SHORT, part).format(x=but)
     elif rng.random() < 0.5:
         frames = BUT_POSTED if posted and rng.random() < 0.7 else BUT

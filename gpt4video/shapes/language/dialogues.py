@@ -23,7 +23,7 @@ from gpt4video.shapes.language.answers import choice
 from gpt4video.shapes.language.asking import THIS_ONE
 from gpt4video.shapes.language.changes import change
 from gpt4video.shapes.language.describe import pick
-from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, odd_wish, wish
+from gpt4video.shapes.language.drawing import draw_one, draw_some, edit_drawn, edit_posted, wish
 from gpt4video.shapes.language.harm import refuses
 from gpt4video.shapes.language.leaning import WHOLE, ask_whole, leaning, of_nth, this_one
 from gpt4video.shapes.language.questions import sample_question
@@ -72,7 +72,7 @@ def _impossible(t: Talk) -> None:
 
 
 def _decline(t: Talk) -> None:
-    said, reply = odd_wish(t) if t.chance(0.25) else limits.impossible(t.rng, t.part)
+    said, reply = limits.impossible(t.rng, t.part)
     t.says(t.casual(said))
     t.replies(reply, "decline")
 

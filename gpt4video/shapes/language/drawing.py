@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpt4video.shapes.language import asking, limits
+from gpt4video.shapes.language import limits
 from gpt4video.shapes.language.answers import sentence
 from gpt4video.shapes.language.changes import change, order_for, remove
 from gpt4video.shapes.language.describe import (
@@ -23,7 +23,7 @@ from gpt4video.shapes.language.requests import allowed, ask_for
 from gpt4video.shapes.language.turns import POSTED_TO_COPY, Talk, chat
 from gpt4video.shapes.language.viewing import ask_some
 from gpt4video.shapes.language.wishes import SURPRISE
-from gpt4video.shapes.language.wordings import AGAIN, DO, ELSE, KILL, RECREATE, REMOVE_DO, UNDO
+from gpt4video.shapes.language.wordings import AGAIN, DO, KILL, RECREATE, REMOVE_DO, UNDO
 from gpt4video.shapes.world import DRAWN, SHAPES, sample_scene
 
 
@@ -38,37 +38,32 @@ def wish(t: Talk) -> Request:
         request = request_of(sample_scene(t.rng, t.part, DRAWN), t.rng)
         if request.relation != "passes" and t.chance(0.12):
             request = _barer(t, request)
-        if len(request.things) > 1 and request.relation is None and t.chance(0.35):
+        if len(request.things) == 2 and request.relation is None and t.chance(0.35):
             request = _paired(t, request)
         if allowed(request, t.part):
             return request
 
 
 def _paired(t: Talk, request: Request) -> Request:
-    """All of one shape, which differ in color alone; or two that move towards each other, or apart."""
-    first = request.things[0]
-    alike = tuple(replace(first, color=w.color) for w in request.things)
-    if len(alike) > 2 or t.chance(0.5):
-        return replace(request, things=alike)
-    ways = ("right", "left") if t.chance(0.6) else ("left", "right")
-    pair = zip(alike if t.chance(0.6) else request.things, ways, strict=True)
-    things = tuple(replace(w, motion=way, speed=first.speed) for w, way in pair)
-    return replace(request, things=things, relation="left_of")  # without it they would pass
+    """Two of one shape, which differ in color alone or move towards each other."""
+    a, b = request.things
+    b = replace(a, color=b.color)
+    if t.chance(0.4):
+        a, b = replace(a, motion="right"), replace(b, motion="left")
+        return replace(request, things=(a, b), relation="left_of")  # without it they would pass
+    return replace(request, things=(a, b))
 
 
-SURPRISES = (
-    Request((Wanted("star", "red", None, "bouncing"),), "navy"),
-    Request((Wanted("square", "green", None, "spinning"),), "black"),
-)
-"""What is drawn where anything will do; the second where it is to be something else than the first."""
+SURPRISED = Request((Wanted("star", "red", None, "bouncing"),), "navy")
+"""What is drawn where anything will do."""
 
 
 def draw_one(t: Talk) -> Request:
     """One drawing."""
     if t.chance(0.03):
         t.says(t.casual(pick(t.rng, SURPRISE, t.part)))
-        t.draws(SURPRISES[0])
-        return SURPRISES[0]
+        t.draws(SURPRISED)
+        return SURPRISED
     request = wish(t)
     t.says(ask_for(request, t.rng, t.part))
     t.draws(request)
@@ -88,9 +83,6 @@ def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
             text, request = t.casual(pick(t.rng, UNDO, t.part)), undone
         elif t.chance(0.07):
             text = t.casual(pick(t.rng, RECREATE if posted and step == 0 else AGAIN, t.part))
-        elif t.chance(0.05):
-            text = t.casual(pick(t.rng, ELSE, t.part))
-            request = SURPRISES[int(request == SURPRISES[0])]
         elif len(request.things) > 1 and t.chance(0.06):
             gone = remove(request, t.rng, t.part, KILL)
             assert gone is not None, "one of several can go"
@@ -104,47 +96,13 @@ def _edits(t: Talk, request: Request, number: int, posted: bool) -> Request:
             ask_drawn(t, request)
         elif t.chance(0.06):
             chat(t, ("thanks", "praise"))
-        elif t.chance(0.1):
-            _edit_in_vain(t, request)
+        elif t.chance(0.04):
+            question, reply = limits.impossible_edit(t.rng, t.part, len(request.things))
+            t.says(t.casual(question))
+            t.replies(reply, "decline")
         elif t.chance(0.04):
             _edit_absent(t, request)
     return request
-
-
-def _edit_in_vain(t: Talk, request: Request, videos: tuple[int, ...] = (), posted: bool = False) -> None:
-    """A change that leads outside the world."""
-    said, reply = limits.impossible_edit(t.rng, t.part, len(request.things))
-    if t.chance(0.65):
-        said, reply = odd_change(t, request, posted)
-    t.says(t.casual(said), videos)
-    t.replies(reply, "decline")
-
-
-def odd_wish(t: Talk) -> tuple[str, str]:
-    """A wish like any other, but for a color or a background that nothing here has; and its reply."""
-    while True:
-        request = wish(t)
-        said = ask_for(request, t.rng, t.part)
-        if found := _odd(t, said, [w.color for w in request.things], request.background):
-            return found
-
-
-def odd_change(t: Talk, request: Request, posted: bool) -> tuple[str, str]:
-    """A change like any other, but for what something shall become; and its reply."""
-    before = {w.color for w in request.things}
-    while True:
-        said, after = change(request, t.rng, t.part, posted, ("color", "background", "add"))
-        background = after.background if after.background != request.background else None
-        if found := _odd(t, said, [w.color for w in after.things if w.color not in before], background):
-            return found
-
-
-def _odd(t: Talk, said: str, colors: list[str | None], background: str | None) -> tuple[str, str] | None:
-    """The words with another one for a color or the background; None where that cannot be told apart."""
-    if background is not None and (not any(colors) or t.chance(0.5)):
-        return limits.odd_background(said, background, t.rng, t.part)
-    named = [c for c in colors if c is not None]
-    return limits.odd_color(said, named[int(t.rng.integers(len(named)))], t.rng, t.part) if named else None
 
 
 def _edit_absent(t: Talk, request: Request) -> None:
@@ -271,7 +229,7 @@ def ask_drawn(t: Talk, request: Request) -> None:
         if first.motion:
             facts["motion"] = (first.motion, f"the {first.shape} is {doing(first.motion)}")
     if not facts or t.chance(0.35):
-        t.says(t.casual(pick(t.rng, WHAT_DRAWN if t.chance(0.7) else asking.SAID, t.part)))
+        t.says(t.casual(pick(t.rng, WHAT_DRAWN, t.part)))
         t.replies(f"I drew {prompt(request)}.", "answer")
         return
     name = list(facts)[int(t.rng.integers(len(facts)))]
@@ -288,9 +246,6 @@ def edit_posted(t: Talk) -> None:
         ask_some(t, videos, 1 + int(t.chance(0.3)))
         videos = ()
     request = full_request(canonical(scene))
-    if t.chance(0.1):
-        _edit_in_vain(t, request, videos, posted=True)
-        videos = ()
     if t.chance(0.15):
         text = t.casual(pick(t.rng, RECREATE, t.part))
     else:

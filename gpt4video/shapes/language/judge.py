@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from gpt4video.shapes.language.describe import (
@@ -45,8 +45,6 @@ Family = Literal[
     "place",
     "nothing",
     "double",
-    "compared",
-    "common",
 ]
 
 
@@ -66,7 +64,7 @@ class Key:
     request: Request | None = None
     """For `describe`: what the video shows."""
     parts: tuple[Key, ...] = ()
-    """For `double` and `compared`: what each of its questions, or of two videos, wants."""
+    """For `double`: what each of its questions wants."""
 
 
 @dataclass(frozen=True)
@@ -364,33 +362,9 @@ def _nothing(key: Key, reply: str) -> bool:
     return bool(re.search(r"\b(no|not|cannot|can't|nothing|none|isn't|don't|neither)\b", reply.lower()))
 
 
-NAMES_ALL = ("describe", "objects", "colors", "shapes", "count", "event")
-"""What is answered by naming things that the question beside it may ask for, too."""
-
-
 def _double(key: Key, reply: str) -> bool:
-    """What each of the questions wants: in the whole reply, or, where one names all, each in its sentence."""
-    if all(JUDGES[part.family](part, reply) for part in key.parts):
-        return True
-    said = re.split(r"(?<=[.!?])\s+", reply.strip())
-    apart = any(part.family in NAMES_ALL for part in key.parts) and len(said) == len(key.parts)
-    return apart and any(
-        all(JUDGES[part.family](part, one) for part, one in zip(key.parts, order, strict=True))
-        for order in permutations(said)
-    )
-
-
-def _compared(key: Key, reply: str) -> bool:
-    """What the first video shows, then what the second one does."""
-    first, second, rest = reply.partition("second")
-    both = zip(key.parts, (first, rest), strict=True)
-    return bool(second) and all(JUDGES[part.family](part, said.split(".")[0]) for part, said in both)
-
-
-def _common(key: Key, reply: str) -> bool:
-    """Exactly these traits."""
-    said = set(re.findall(r"\b(shape|color|motion|background)\b", reply.lower()))
-    return said == set(key.right) and (bool(said) or _nothing(key, reply))
+    """What each of the questions wants, and nothing that one of them forbids."""
+    return all(JUDGES[part.family](part, reply) for part in key.parts)
 
 
 JUDGES: dict[str, Callable[[Key, str], bool]] = {
@@ -416,6 +390,4 @@ JUDGES: dict[str, Callable[[Key, str], bool]] = {
     "place": _place,
     "nothing": _nothing,
     "double": _double,
-    "compared": _compared,
-    "common": _common,
 }

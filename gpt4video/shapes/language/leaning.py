@@ -4,8 +4,7 @@ leaning(t)                      a conversation of such turns, about one video or
 lean(t, scene, asked)           one more question after `asked`, about its answer
 other_one(t, scene, videos)     a question about one of two objects, then about the other one
 this_one(t, kind)               another video, asked what the one before was asked
-which_video(t), of_nth(t, n)    which of two videos is so, and what the first or the second one is
-compare(t)                      how two videos differ, or what they have in common; any of the three:
+which_video(t), of_nth(t, n)    which of two videos is so, and what the first or the second one is; either:
 which_or_nth(t)
 """
 
@@ -26,7 +25,6 @@ from gpt4video.shapes.language.describe import (
     Request,
     article,
     full_request,
-    listing,
     noun,
     pick,
     wanted,
@@ -251,38 +249,9 @@ def of_nth(t: Talk, n: int, scene: Scene | None = None) -> QA | None:
     return replace(qa, kind="leaning", question=t.casual(question[:1].upper() + question[1:]))
 
 
-def compare(t: Talk) -> bool:
-    """`What is different?`, answered with all that each shows, or `What do they have in common?`
-
-    False where what came up cannot be said of the last two videos.
-    """
-    one, two = t.scenes[-2:]
-    if t.chance(0.6):
-        said = [describe(scene, t.rng, t.part) for scene in (one, two)]
-        shown = [f"{qa.answer[:1].lower()}{qa.answer[1:]}" for qa in said if qa]
-        key = Key("compared", (), parts=tuple(qa.key for qa in said if qa))
-        question = t.casual(pick(t.rng, asking.DIFFERENT, t.part))
-        t.asks(QA("compared", question, f"The first shows {shown[0]} The second shows {shown[1]}", key))
-        return True
-    if not (alone(one) and alone(two)):
-        return False
-    a, b = one.things[0], two.things[0]
-    same = tuple(name for name in ("shape", "color", "motion") if getattr(a, name) == getattr(b, name))
-    same += ("background",) * (one.background == two.background)
-    answer = f"They have the same {listing(list(same))}." if same else "They have nothing in common."
-    t.asks(QA("compared", t.casual(pick(t.rng, asking.IN_COMMON, t.part)), answer, Key("common", same)))
-    return True
-
-
 def which_or_nth(t: Talk) -> bool:
-    """`Which one is red?`, `What color is the first one?` or what the two have in common or not.
-
-    False where what came up does not fit.
-    """
-    toss = t.rng.random()
-    if toss < 0.35:
-        return compare(t)
-    if toss < 0.65:
+    """`Which one is red?` or `What color is the first one?`; False where what came up does not fit."""
+    if t.chance(0.5):
         return which_video(t)
     qa = of_nth(t, int(t.rng.integers(2)))
     if qa is not None:

@@ -356,21 +356,6 @@ OF_A_SHAPE = (
     "a {z}{a} and a {z}{b} {one}",
 )
 """Two objects of one shape."""
-THREE_OF_A_SHAPE = (
-    "three {z}{s}: {a}, {b} and {c}",
-    "three {z}{s}, {a}, {b} and {c}",
-    "three {z}{s}, one {a}, one {b} and one {c}",
-    "three {z}{s}, one {a}, one {b}, one {c}",
-    "three {z}{s}: one {a}, one {b} and one {c}",
-    "3 {z}{s}: {a}, {b}, {c}",
-    "three {z}{s} in {a}, {b} and {c}",
-    "a {z}{a}, a {z}{b} and a {z}{c} {one}",
-    "a {a}, a {b} and a {c} {z}{one}",
-    "{a}, {b} and {c} {z}{s}",
-    "three {z}{s}, a {a} one, a {b} one and a {c} one",
-    "three {z}{s} ({a}, {b}, {c})",
-    "three {z}{s} colored {a}, {b} and {c}",
-)
 TOWARDS = (
     "moving towards each other",
     "moving towards each other",
@@ -385,22 +370,6 @@ TOWARDS = (
     "sliding towards each other",
 )
 """The first stands left of the second and moves right, the second moves left."""
-APART = (
-    "moving in opposite directions",
-    "moving in opposite directions",
-    "going in opposite directions",
-    "moving apart",
-    "drifting apart",
-    "moving away from each other",
-    "going away from each other",
-    "that move apart",
-    "that move in opposite directions",
-    "going opposite ways",
-    "moving opposite ways",
-    "heading away from each other",
-    "sliding in opposite directions",
-)
-"""The first stands left of the second and moves left, the second moves right."""
 
 
 def _moving(w: Wanted, rng: Rng) -> str:
@@ -584,34 +553,28 @@ def _several(request: Request, rng: Rng, part: Part) -> str | None:
 
 
 def of_a_shape(request: Request, rng: Rng, part: Part) -> str | None:
-    """`two circles, one red and one blue, both moving up`: alike but for color, or meeting, or parting."""
-    if len(request.things) < 2 or any(w.color is None for w in request.things):
+    """`two circles, one red and one blue, both moving up`: two that differ in color alone, or meet."""
+    if len(request.things) != 2 or request.relation not in (None, "left_of"):
         return None
-    a, b = request.things[:2]
-    ways = {("right", "left"): TOWARDS, ("left", "right"): APART}.get((str(a.motion), str(b.motion)))
-    crossing = len(request.things) == 2 and request.relation == "left_of" and a.speed == b.speed
-    how = pick(rng, ways, part) if ways and crossing else ""
-    if request.relation is not None and not how:
+    a, b = request.things
+    alike = request.relation is None and replace(a, color=b.color) == b
+    meet = (
+        request.relation is not None and a.motion == "right" and replace(a, color=b.color, motion="left") == b
+    )
+    if a.color is None or b.color is None or a.shape != b.shape or not (alike or meet):
         return None
-    plain = [replace(w, motion=None, speed=None) if how else w for w in request.things]
-    speed = "" if a.speed is None else f" {word(rng, SPEED_WORDS[a.speed])}"
-    if any(replace(w, color=a.color) != plain[0] for w in plain):
-        return (
-            f"{listing([phrase(w, rng) for w in plain])}{word(rng, (' ', ', '))}{how}{speed}" if how else None
-        )
     name = noun(Wanted(a.shape), rng)
     plural = name + ("es" if name.endswith(("s", "x")) else "s")
     size = f"{word(rng, SIZE_WORDS[a.size])} " if a.size else ""
-    colors = {k: word(rng, COLOR_WORDS[str(w.color)]) for k, w in zip("abc", plain, strict=False)}
-    table = OF_A_SHAPE if len(plain) == 2 else THREE_OF_A_SHAPE
-    text = pick(rng, table, part).format(z=size, s=plural, one=name, **colors)
+    colors = {k: word(rng, COLOR_WORDS[w.color]) for k, w in (("a", a), ("b", b)) if w.color}
+    text = pick(rng, OF_A_SHAPE, part).format(z=size, s=plural, one=name, **colors)
     text = re.sub(r"\ba (?=orange|aqua)", "an ", text)
-    if how:
-        return f"{text}, {how}{speed}"
+    how = "" if a.speed is None else f" {word(rng, SPEED_WORDS[a.speed])}"
+    if meet:
+        return f"{text}, {pick(rng, TOWARDS, part)}{how}"
     if a.motion is None:
         return text
-    all_of_them = "both " if len(plain) == 2 else "all "
-    return f"{text}, {word(rng, (all_of_them, all_of_them, ''))}{doing(a.motion, rng)}{speed}"
+    return f"{text}, {word(rng, ('both ', 'both ', ''))}{doing(a.motion, rng)}{how}"
 
 
 def _related(request: Request, text: str, rng: Rng, part: Part) -> str:

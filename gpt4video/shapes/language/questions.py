@@ -10,7 +10,6 @@ time, speeds of things that travel. Answers are short whole sentences, the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -354,14 +353,14 @@ def order(scene: Scene, rng: Rng, part: Part) -> QA | None:
     return QA("order", question, answer, object_key(scene, thing))
 
 
-def event(scene: Scene, rng: Rng, part: Part, ways: tuple[float, ...] = ()) -> QA | None:
-    """What happens? `ways`: how often each way to ask comes up, where not as usual."""
+def event(scene: Scene, rng: Rng, part: Part) -> QA | None:
     thing = scene.event
     if thing is None or thing.event is None:
         return None
     index = scene.things.index(thing)
-    usual = (0.15, 0.15, 0.1, 0.45, 0.15) if thing.event == "recolors" else (0.3, 0.3, 0.4, 0, 0)
-    way = int(rng.choice(5, p=ways or usual))
+    way = int(
+        rng.choice(5, p=(0.15, 0.15, 0.1, 0.45, 0.15) if thing.event == "recolors" else (0.3, 0.3, 0.4, 0, 0))
+    )
     named = refer(scene, index, rng, avoid="color" if thing.event == "recolors" else "event")
     if way == 0 or named is None:
         question = asking.put(rng, pick(rng, asking.HAPPENS, part))
@@ -470,62 +469,38 @@ THREE = 0.2
 def double(scene: Scene, rng: Rng, part: Part) -> QA | None:
     """Two or three questions in one: `What color is the star and how does it move?`, `Its color and motion?`
 
-    Mostly about one object, which the later ones call "it"; else one of two or all are about the whole video.
+    Mostly about one object, which the later ones call "it"; else one of two is about the whole video.
     """
     number = 3 if rng.random() < THREE else 2
-    if rng.random() < 0.15:
-        return _at_once(of_whole(scene, rng, part, number), number, rng, part)
     index = any_thing(scene, rng)
     kinds = [list(OF_ONE)[int(k)] for k in rng.permutation(len(OF_ONE))[:number]]
     named = refer(scene, index, rng, avoid=tuple(kinds))
-    whole, listed = number == 2 and rng.random() < 0.3, rng.random() < 0.3
+    whole, listed = number == 2 and rng.random() < 0.2, rng.random() < 0.3
     asked = [OF_ONE[kinds[0]](scene, rng, part, index, named)]
     for kind in kinds[1:]:
         again = IT if listed or rng.random() < 0.8 else named
         asked.append(OF_ONE[kind](scene, rng, part, index, again))
-    known = [qa for qa in asked if qa is not None]
-    if named is None or len(known) < number:
-        return None
     if whole:
-        known[1:] = of_whole(scene, rng, part, 1)
-        if rng.random() < (0.7 if known[1].kind in ("describe", "event") else 0.3):
-            known.reverse()
-    elif listed:
+        asked[1] = (background, count)[int(rng.integers(2))](scene, rng, part)
+    all_asked = [qa for qa in asked if qa is not None]
+    if named is None or len(all_asked) < number:
+        return None
+    if listed and not whole:
         traits = listing([word(rng, asking.TRAITS[kind]) for kind in kinds])
         traits = f"its {traits}" if named.asked == "it" else f"the {traits} of {named.asked}"
         question = asking.put(rng, pick(rng, asking.LISTED, part), w=traits)
-        return _at_once(known, number, rng, part, question)
-    return _at_once(known, number, rng, part)
-
-
-def of_whole(scene: Scene, rng: Rng, part: Part, number: int) -> list[QA]:
-    """So many questions about the whole video, each of another kind."""
-    nameless = partial(event, ways=(1.0, 0.0, 0.0, 0.0, 0.0))  # a name might tell what is asked beside it
-    asks = (count, background, objects, nameless if scene.event and rng.random() < 0.6 else describe)
-    order = rng.permutation(len(asks)) if number > 1 else rng.choice(4, 1, p=(0.2, 0.3, 0.1, 0.4))
-    found = (asks[int(k)](scene, rng, part) for k in order)
-    asked = [qa for qa in found if qa is not None][:number]
-    return asked or [qa for qa in [background(scene, rng, part)] if qa]
-
-
-def _at_once(asked: list[QA], number: int, rng: Rng, part: Part, question: str = "") -> QA | None:
-    """These questions in one, answered one after the other; None where they are fewer, or one is double.
-
-    `question` asks for all of them in other words.
-    """
-    if len(asked) < number:
-        return None
-    said = [asked[0].question.rstrip("?.")]
-    for qa in asked[1:]:
-        said.append(asking.unled(qa.question).rstrip("?.").removeprefix("and ").removeprefix("so "))
-    if any(" and " in text for text in said):
-        return None
-    words = dict(zip("abc", said, strict=False))
-    words |= {name.upper(): text[:1].upper() + text[1:] for name, text in words.items()}
-    template = pick(rng, asking.DOUBLE if number == 2 else asking.TRIPLE, part)
-    question = question or asking.casual(rng, template.format(**words))
-    key = Key("double", (), parts=tuple(qa.key for qa in asked))
-    return QA("double", question, " ".join(qa.answer for qa in asked), key)
+    else:
+        if whole and rng.random() < 0.3:
+            all_asked.reverse()
+        said = [all_asked[0].question.rstrip("?.")]
+        for qa in all_asked[1:]:
+            said.append(asking.unled(qa.question).rstrip("?.").removeprefix("and ").removeprefix("so "))
+        words = dict(zip("abc", said, strict=False))
+        words |= {name.upper(): text[:1].upper() + text[1:] for name, text in words.items()}
+        template = pick(rng, asking.DOUBLE if number == 2 else asking.TRIPLE, part)
+        question = asking.casual(rng, template.format(**words))
+    key = Key("double", (), parts=tuple(qa.key for qa in all_asked))
+    return QA("double", question, " ".join(qa.answer for qa in all_asked), key)
 
 
 KINDS: dict[str, tuple[Ask, ...]] = {

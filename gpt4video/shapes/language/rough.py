@@ -90,12 +90,12 @@ def _courtesies(rng: Rng, text: str) -> str:
 
 
 def rough(rng: Rng, text: str) -> str:
-    """The same in fewer marks, no capitals or only those, courtesies, short or wrong words; or as it is."""
+    """The same, with fewer capitals and marks, courtesies, shorter and misspelled words, or none of these."""
     if rng.random() < CLEAN:
         return text
     if text.count(" ") >= 3 and not text.lower().startswith("actually"):
         text = _courtesies(rng, text)
-    tosses = rng.random(7)
+    tosses = rng.random(6)
     if tosses[0] < 0.6:
         text = text.lower()
     if tosses[1] < 0.5:
@@ -109,6 +109,4 @@ def rough(rng: Rng, text: str) -> str:
         text = pattern.sub(short, text)
     if tosses[5] < 0.22:
         text = _typos(rng, text)
-    if tosses[6] < 0.06:
-        text = text.upper() + ("!" if tosses[6] < 0.02 else "")
     return text

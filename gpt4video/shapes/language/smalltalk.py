@@ -111,10 +111,6 @@ SMALLTALK: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "who": (
         (
-            "Who made you?",
-            "Who built you?",
-            "Who created you?",
-            "Who trained you?",
             "Who are you?",
             "What are you?",
             "What is your name?",

@@ -40,8 +40,6 @@ from gpt4video.shapes.language.asking.events import (
 )
 from gpt4video.shapes.language.asking.leaning import (
     ANYTHING_ELSE,
-    DIFFERENT,
-    IN_COMMON,
     OTHER,
     SAID,
     SO_WHAT,
@@ -127,7 +125,6 @@ __all__ = [
     "COUNT_OF",
     "COUNT_WHEN",
     "DESCRIBE",
-    "DIFFERENT",
     "DOES",
     "DOUBLE",
     "EITHER",
@@ -139,7 +136,6 @@ __all__ = [
     "HAPPENS",
     "HAPPENS_TO",
     "HEIGHT",
-    "IN_COMMON",
     "IS",
     "IS_FIRST",
     "LEADS",

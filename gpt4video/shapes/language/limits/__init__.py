@@ -10,11 +10,9 @@ traits.py   numbers, colors, motions, lengths and backgrounds that nothing here 
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from gpt4video.shapes.language.describe import BACKGROUND_WORDS, COLOR_WORDS, article, pick
+from gpt4video.shapes.language.describe import article, pick
 from gpt4video.shapes.language.limits.talk import (
     FACTS,
     SEEN,
@@ -39,9 +37,7 @@ from gpt4video.shapes.language.limits.traits import (
     ODD_COLOR,
     ODD_COLORS,
     ODD_MOTION,
-    PLACED,
     SOUND,
-    TURNS,
     TWINS,
 )
 from gpt4video.shapes.language.smalltalk import BACKGROUNDS_REPLY, COLORS_REPLY, MOTIONS_REPLY
@@ -61,10 +57,6 @@ NO_COLOR = "I cannot draw that color. " + COLORS_REPLY
 NO_MOTION = "I cannot draw that motion. " + MOTIONS_REPLY
 NO_BACKGROUND = "I cannot draw that background. " + BACKGROUNDS_REPLY
 NO_TWINS = "Objects in one video need different colors. Please give each its own color."
-NO_TURN = (
-    "In my videos every object does one thing from start to end. It cannot change, or do two things at once."
-)
-NO_PLACE = "I cannot choose a place in the picture, only what is left of something else, or above it."
 NO_SOUND = "I cannot make sound, only short videos of moving shapes."
 TOO_LONG = "My videos are about two seconds long. I cannot draw longer ones."
 
@@ -90,69 +82,27 @@ def _fill(rng: Rng, part: Part, templates: tuple[str, ...]) -> str:
     n    a thing that cannot be drawn, n0 without its article    k    a number that is too large
     s, c, m    a shape, a color, a way to move; q    a color that a background shall have
     o    a color that nothing has, w    one that no object has
-    s1, s2    a shape, one other than s; m2    another way than m
     """
     noun = held(rng, NOUNS, part)
     plural = ("circles", "squares", "triangles", "stars", "crosses", "rings")
     singular = ("circle", "square", "triangle", "star", "cross", "ring")
     template = pick(rng, templates, part)
+    behind = ("white", "white", "black", "black", "gray", "dark blue")  # no object has a background's color
     numbers = ("four", "five", "six", "seven", "ten", "twenty", "a hundred", "many", "4", "5", "10")
     kinds = plural if "{k}" in template or template in TWINS else singular
-    shape, other = (int(i) for i in rng.permutation(6)[:2])
-    color, another = (_COLORS[int(i)] for i in rng.permutation(7)[:2])
-    way, back = (("left", "right", "up", "down")[int(i)] for i in rng.permutation(4)[:2])
     text = template.format(
         n=article(noun),
         n0=noun,
         t=article(held(rng, TOPICS, part)),
         k=numbers[int(rng.integers(len(numbers)))],
-        s=kinds[shape],
-        s1=singular[other],
-        s2=singular[other],
-        c=color,
-        q=another,
-        m=way,
-        m2=back,
+        s=kinds[int(rng.integers(6))],
+        c=_COLORS[int(rng.integers(7))],
+        q=_COLORS[int(rng.integers(7))],
+        m=("left", "right", "up", "down")[int(rng.integers(4))],
         o=held(rng, ODD_COLORS, part),
-        w=_of_no_object(rng, part),
+        w=behind[int(rng.integers(6))] if rng.random() < 0.5 else held(rng, ODD_COLORS, part),
     )
     return text[:1].upper() + text[1:]
-
-
-def _of_no_object(rng: Rng, part: Part) -> str:
-    """A color that no object has: a background's, or one from outside the world."""
-    behind = ("white", "white", "black", "black", "gray", "dark blue")
-    return behind[int(rng.integers(6))] if rng.random() < 0.5 else held(rng, ODD_COLORS, part)
-
-
-def odd_color(text: str, color: str, rng: Rng, part: Part) -> tuple[str, str] | None:
-    """The wish with a color that no object has in the place of this one, and its reply.
-
-    None where the color is not named just once.
-    """
-    said = _put(text, COLOR_WORDS[color], _of_no_object(rng, part))
-    return None if said is None else (said, NO_COLOR)
-
-
-def odd_background(text: str, background: str, rng: Rng, part: Part) -> tuple[str, str] | None:
-    """The same of a background: an object's color, or one from outside the world."""
-    odd = _COLORS[int(rng.integers(7))] if rng.random() < 0.7 else held(rng, ODD_COLORS, part)
-    said = _put(text, BACKGROUND_WORDS[background], odd)
-    return None if said is None else (said, NO_BACKGROUND)
-
-
-def _put(text: str, forms: tuple[str, ...], odd: str) -> str | None:
-    """The text with `odd` where one of the forms stands; None where none does, or several."""
-    words = "|".join(sorted(set(forms), key=len, reverse=True))
-    found = list(
-        re.finditer(rf"(?<!light )(?<!dark )(?<!navy )\b(?:(an?) )?({words})\b", text, re.IGNORECASE)
-    )
-    if len(found) != 1:
-        return None
-    put = article(odd) if found[0][1] else odd
-    if found[0][0][0].isupper():
-        put = put[:1].upper() + put[1:]
-    return text[: found[0].start()] + put + text[found[0].end() :]
 
 
 Table = tuple[tuple[float, tuple[str, ...], str], ...]
@@ -174,17 +124,15 @@ def impossible(rng: Rng, part: Part) -> tuple[str, str]:
         text = pick(rng, DRAW_WHAT, part).format(n=noun)
         return text[:1].upper() + text[1:], CANNOT_DRAW
     table: Table = (
-        (0.44, DRAW_MIXED, CANNOT_DRAW),
-        (0.54, WRITE, CANNOT_TALK),
-        (0.66, FACTS, CANNOT_TALK),
-        (0.70, MANY, TOO_MANY),
-        (0.73, TWINS, NO_TWINS),
-        (0.76, ODD_COLOR, NO_COLOR),
-        (0.80, ODD_MOTION, NO_MOTION),
-        (0.88, TURNS, NO_TURN),
-        (0.92, PLACED, NO_PLACE),
+        (0.46, DRAW_MIXED, CANNOT_DRAW),
+        (0.60, WRITE, CANNOT_TALK),
+        (0.76, FACTS, CANNOT_TALK),
+        (0.80, MANY, TOO_MANY),
+        (0.82, TWINS, NO_TWINS),
+        (0.87, ODD_COLOR, NO_COLOR),
+        (0.91, ODD_MOTION, NO_MOTION),
         (0.94, LONG, TOO_LONG),
-        (0.96, SOUND, NO_SOUND),
+        (0.97, SOUND, NO_SOUND),
         (1.01, ODD_BACKGROUND, NO_BACKGROUND),
     )
     return _drawn(rng, part, table, toss)

@@ -14,7 +14,6 @@ scene.py    what changes of all objects at once, and of the background
 from gpt4video.shapes.language.wordings.again import (
     AGAIN,
     BOTH,
-    ELSE,
     NTH,
     PREFER,
     RECREATE,
@@ -27,7 +26,6 @@ from gpt4video.shapes.language.wordings.one import (
     IT_BUT,
     OF_BUT,
     OF_DO,
-    PACE_DO,
 )
 from gpt4video.shapes.language.wordings.same import (
     BUT,
@@ -40,7 +38,6 @@ from gpt4video.shapes.language.wordings.scene import (
     BACKGROUND_BUT,
     BACKGROUND_DO,
     SWAP,
-    SWAP_PLACES,
 )
 from gpt4video.shapes.language.wordings.things import (
     ADD_ASIDE_BUT,
@@ -74,7 +71,6 @@ __all__ = [
     "BUT",
     "BUT_POSTED",
     "DO",
-    "ELSE",
     "IT_BUT",
     "KILL",
     "NTH",
@@ -82,7 +78,6 @@ __all__ = [
     "OF_DO",
     "ONLY_BUT",
     "ONLY_DO",
-    "PACE_DO",
     "PREFER",
     "PUT_BUT",
     "PUT_DO",
@@ -91,6 +86,5 @@ __all__ = [
     "REMOVE_DO",
     "SHORT",
     "SWAP",
-    "SWAP_PLACES",
     "UNDO",
 ]

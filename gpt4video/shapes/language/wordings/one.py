@@ -308,31 +308,6 @@ OF_DO = {
         "change {o} so that it is {x}",
     ),
 }
-PACE_DO = {
-    "slow": (
-        "slow {o} down",
-        "slow {o} down",
-        "slow {o} down a bit",
-        "slow down {o}",
-        "let {o} slow down",
-        "make {o} slow down",
-        "take {o} slower",
-        "slow {o} down please",
-        "have {o} slow down",
-    ),
-    "fast": (
-        "speed {o} up",
-        "speed {o} up",
-        "speed {o} up a bit",
-        "speed up {o}",
-        "let {o} speed up",
-        "make {o} speed up",
-        "make {o} hurry",
-        "speed {o} up please",
-        "have {o} speed up",
-    ),
-}
-"""Orders that have the change of speed in their verb."""
 BACK_BUT = (
     "in the other direction",
     "in the opposite direction",

@@ -87,23 +87,6 @@ SWAP = (
     "let them swap colors",
     "exchange their colors",
 )
-SWAP_PLACES = (
-    "swap their places",
-    "swap places",
-    "swap their positions",
-    "swap the positions",
-    "swap them around",
-    "let them swap places",
-    "make them trade places",
-    "exchange their places",
-    "exchange their positions",
-    "switch places",
-    "switch their positions",
-    "switch them around",
-    "put each where the other is",
-    "change their places around",
-    "have them change places",
-)
 ALL_MOVE = (
     "make {o} {do}",
     "let {o} {do}",
